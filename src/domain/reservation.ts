@@ -1,0 +1,77 @@
+/**
+ * A reservation is held, then settled, voided or expired. It is named by its caller, so every step is safe to repeat.
+ */
+import type { AccumulatorState, Charge } from './accumulator.ts'
+
+/** `<call id>.<attempt>`: each upstream attempt reserves for itself, because each may be billed. */
+export type ReservationId = string
+
+export interface ReservationRequest {
+  readonly id: ReservationId
+  readonly charges: readonly Charge[]
+  /** How long the hold lives without being extended, in milliseconds. */
+  readonly leaseMs: number
+}
+
+/** Everything a later settle needs to know of a hold. Plain data: it survives JSON. */
+export interface Hold {
+  readonly id: ReservationId
+  readonly charges: readonly Charge[]
+  /** Instant of the reservation by the ledger's own clock, in epoch microseconds. */
+  readonly atUs: number
+  /**
+   * Per charge: for buckets the debt after the charge plus all refunds so far (the safe refund needs it), else 0. Zero
+   * when unknown, which only means that nothing is refunded to the bucket.
+   */
+  readonly marks: readonly number[]
+}
+
+/** One accumulator that has no room. */
+export interface Shortfall {
+  /** Index into the request's charges. */
+  readonly index: number
+  readonly state: AccumulatorState
+  /**
+   * Milliseconds until time alone makes room, or null when it never will (the charge is above the limit, or only
+   * settlements can free it).
+   */
+  readonly retryAfterMs: number | null
+}
+
+export type ReserveOutcome =
+  /** All charges are held. `states` are as read before them, one per charge. */
+  | { readonly kind: 'held'; readonly hold: Hold; readonly states: readonly AccumulatorState[] }
+  /** None is: every accumulator without room is listed, the others are untouched. */
+  | { readonly kind: 'refused'; readonly shortfalls: readonly Shortfall[] }
+  /** The id is known. `held`: the first answer stands. Otherwise the call must not go on. */
+  | { readonly kind: 'duplicate'; readonly state: 'held' | 'expired' | 'settled' }
+  /** A calendar window does not contain the ledger's clock: compute the windows for `nowMs` and ask again. */
+  | { readonly kind: 'stale'; readonly nowMs: number }
+
+export type SettleOutcome =
+  /** `overshoot`: how many accumulators were charged more than they held; must be 0 while bounds are bounds. */
+  | { readonly kind: 'settled'; readonly before: 'held' | 'expired' | 'unknown'; readonly overshoot: number }
+  /** It was settled before: nothing changed. */
+  | { readonly kind: 'already' }
+  /** The id is not known and the caller did not insist. */
+  | { readonly kind: 'unknown' }
+
+/** A hold that outlived its lease and was charged in full. */
+export interface ExpiredHold {
+  readonly id: ReservationId
+  readonly charges: readonly { readonly key: string; readonly amount: number }[]
+}
+
+/** A hold as `ledger show` lists it. */
+export interface OpenHold {
+  readonly id: ReservationId
+  readonly atUs: number
+  readonly leaseUntilMs: number
+  readonly charges: readonly { readonly key: string; readonly amount: number }[]
+}
+
+/** A hold lives this long without a heartbeat. Longer than any pause of a healthy process, short enough to see a crash. */
+export const LEASE_MS = 90_000
+
+/** Open holds are extended this often: three chances within one lease. */
+export const HEARTBEAT_MS = 30_000
