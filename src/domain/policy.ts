@@ -66,7 +66,11 @@ export interface AccessRule {
         readonly operations: ReadonlySet<string> | undefined
         readonly outputTokensMax: number | undefined
       }
-    | { readonly kind: 'deny'; readonly message: string | undefined; readonly models: readonly ((model: string) => boolean)[] | undefined }
+    | {
+        readonly kind: 'deny'
+        readonly message: string | undefined
+        readonly models: readonly ((model: string) => boolean)[] | undefined
+      }
 }
 
 /** What a limit or budget counts. */

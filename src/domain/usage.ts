@@ -3,7 +3,14 @@
  * inside output. A provider's own numbers are normalised into these by its dialect.
  */
 
-export const TOKEN_METERS = ['input', 'cache_read', 'cache_write', 'cache_write_5m', 'cache_write_1h', 'output'] as const
+export const TOKEN_METERS = [
+  'input',
+  'cache_read',
+  'cache_write',
+  'cache_write_5m',
+  'cache_write_1h',
+  'output',
+] as const
 
 export const CALL_METERS = ['web_search', 'file_search', 'request'] as const
 
