@@ -33,7 +33,7 @@ export function parseUsd(text: string): NanoUsd | undefined {
 
 /** Writes nano-dollars as dollars with exactly nine decimals, e.g. `"0.006700000"`; negative amounts keep their sign. */
 export function formatUsd(value: NanoUsd): string {
-  const magnitude = value < 0n ? -value : value
+  const magnitude = value < 0n ? 0n - value : value
   const text = magnitude.toString().padStart(10, '0')
   return `${value < 0n ? '-' : ''}${text.slice(0, -9)}.${text.slice(-9)}`
 }
@@ -43,7 +43,7 @@ export function parseFormattedUsd(text: string): NanoUsd | undefined {
   const negative = text.startsWith('-')
   const parsed = parseUsd(negative ? text.slice(1) : text)
   if (parsed === undefined) return undefined
-  return negative ? toNanoUsd(-parsed) : parsed
+  return negative ? toNanoUsd(0n - parsed) : parsed
 }
 
 export function addUsd(left: NanoUsd, right: NanoUsd): NanoUsd {
