@@ -66,6 +66,11 @@ export interface TokenCounter extends AsyncDisposable {
   count(texts: readonly string[], encoding: Encoding): Promise<number | undefined>
 }
 
+/** The ledger did not answer within its bound, or answered with a failure of its own; the step may have happened. */
+export class LedgerUnavailable extends Error {
+  override readonly name = 'LedgerUnavailable'
+}
+
 /**
  * Holds every accumulator.
  *
@@ -74,7 +79,8 @@ export interface TokenCounter extends AsyncDisposable {
  * first and changes nothing. A rejected promise means that it may or may not have happened; the caller voids. A
  * settlement charges the window of its reservation, records what the call really cost even when that is more than was
  * held, and corrects an expired hold by the difference. A hold that outlives its lease is charged in full by `reap`,
- * never released. Every call answers or rejects within a bound.
+ * never released. Every call answers or rejects with
+ * {@link LedgerUnavailable} within a bound.
  */
 export interface Ledger extends AsyncDisposable {
   readonly kind: 'memory' | 'redis'

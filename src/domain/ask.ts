@@ -21,7 +21,9 @@ export interface Ask {
   readonly body: Uint8Array
   /** Bytes that can become input tokens: the body less media payloads, NFC-normalised when that is longer. */
   readonly textBytes: number
-  /** Upper bound, in tokens, of all media in the request by the largest published rule. */
+  /** Number of images in the request; each is bounded by its model's own largest image. */
+  readonly images: number
+  /** Upper bound, in tokens, of all other media (audio, files) by the largest published rule. */
   readonly mediaTokensMax: number
   /** Whether tools are declared: their hidden framing costs more fixed tokens. */
   readonly hasTools: boolean
