@@ -5,6 +5,8 @@
 import type { Accumulator, AccumulatorState } from './domain/accumulator.ts'
 import type { AuditRecord, RecordDraft } from './domain/audit-record.ts'
 import type { DialectName } from './domain/ask.ts'
+import type { Calibration } from './domain/calibration.ts'
+import type { Decision } from './domain/decision.ts'
 import type { Identity } from './domain/identity.ts'
 import type { Policy, Upstream } from './domain/policy.ts'
 import type { Encoding, PriceTable } from './domain/prices.ts'
@@ -17,6 +19,7 @@ import type {
   ReserveOutcome,
   SettleOutcome,
 } from './domain/reservation.ts'
+import type { Settlement } from './domain/settlement.ts'
 
 /** Wall clock, injected so that everything above it is a function of values. */
 export interface Clock {
@@ -185,4 +188,57 @@ export interface Upstreams extends AsyncDisposable {
 export interface Rules {
   policy(): Policy
   prices(): PriceTable
+}
+
+/** Replaces a person's name in records by a pseudonym that only the holder of the key can link back. */
+export interface Pseudonyms {
+  /** 22 characters of base64url, the same for the same tenant, issuer and subject as long as the key lives. */
+  of(tenant: string, issuer: string, subject: string): string
+}
+
+/**
+ * What operators watch. One method an event: its log line and its counters are defined together. Never given content,
+ * credentials or names of people.
+ */
+export interface Events {
+  decided(decision: Decision, decidedInMs: number): void
+  authenticationFailed(issuer: string | undefined, reason: string): void
+  settled(settlement: Settlement): void
+  /** A provider billed more than a bound it accepted. Must never happen. */
+  boundExceeded(callId: string, model: string): void
+  /** A settlement could not be written to the ledger or the log and is tried again, or given up. */
+  settlementDelayed(callId: string, store: 'ledger' | 'audit', attempt: number, error: unknown): void
+  settlementAbandoned(callId: string, store: 'ledger' | 'audit', error: unknown): void
+  upstreamFailed(upstream: string, kind: string): void
+  ledgerFailed(operation: string, error: unknown): void
+  auditFailed(error: unknown): void
+  holdsExpired(count: number): void
+  holdsLost(count: number): void
+  /** Something that should not happen did; the call was answered with a plain 500. */
+  unexpected(where: string, error: unknown): void
+}
+
+/** Calls that hold something: extended while they live, waited for at shutdown. */
+export interface OpenCalls {
+  /** Counts the hold as alive until `close`. */
+  open(hold: Hold): void
+  close(id: ReservationId): void
+  /** Keeps shutdown waiting until `work` has ended, however it ends. */
+  track(work: Promise<unknown>): void
+}
+
+/** The ports, joined once at start and handed down as one value. */
+export interface World {
+  readonly auditLog: AuditLog
+  readonly calibration: Calibration
+  readonly clock: Clock
+  readonly counter: TokenCounter
+  readonly events: Events
+  readonly ids: Ids
+  readonly ledger: Ledger
+  readonly openCalls: OpenCalls
+  readonly pseudonyms: Pseudonyms
+  readonly rules: Rules
+  readonly upstreams: Upstreams
+  readonly verifier: TokenVerifier
 }

@@ -100,6 +100,7 @@ export const REFUSALS = {
     anthropic: { type: 'timeout_error' },
     retry: 'never',
   },
+  identity_unavailable: away('identity_unavailable'),
   ledger_unavailable: away('policy_unavailable'),
   audit_unavailable: away('audit_unavailable'),
   shutting_down: away('shutting_down'),

@@ -1,0 +1,189 @@
+/**
+ * The whole story of one call: authenticate, estimate, reserve, route, settle, sign, and every exit from it.
+ * Two laws hold on every path: whatever was reserved is settled, voided or expires; whatever was asked is on record.
+ */
+import { decideAccess } from './domain/access.ts'
+import type { Call } from './domain/call.ts'
+import type { Admitted, Decision, Facts, Refused } from './domain/decision.ts'
+import type { Dialect } from './domain/dialect.ts'
+import type { Identity } from './domain/identity.ts'
+import type { NanoUsd } from './domain/money.ts'
+import { refuse } from './domain/refusal.ts'
+import type { Refusal } from './domain/refusal.ts'
+import type { Ending } from './domain/settlement.ts'
+import type { Settlement } from './domain/settlement.ts'
+import type { World } from './ports.ts'
+import { authenticate } from './steps/authenticate.ts'
+import { estimate, refine } from './steps/estimate.ts'
+import { reserve } from './steps/reserve.ts'
+import { route } from './steps/route.ts'
+import type { Routed } from './steps/route.ts'
+import type { Sink } from './steps/route/relay.ts'
+import { settle } from './steps/settle.ts'
+import { commit } from './steps/settle/commit.ts'
+import { signAuthenticationFailure, signDecision } from './steps/sign.ts'
+
+/** What the caller gets. */
+export type Outcome =
+  | { readonly kind: 'refused'; readonly refusal: Refusal; readonly receipt: string | undefined; readonly facts: Facts }
+  | (Answer & { readonly kind: 'answered'; readonly body: Uint8Array; readonly cost: NanoUsd })
+  | (Answer & { readonly kind: 'streaming'; readonly relay: (sink: Sink) => Promise<void> })
+
+interface Answer {
+  readonly status: number
+  readonly headers: Readonly<Record<string, string>>
+  readonly facts: Required<Facts>
+}
+
+/** Handles one call. `gone` is aborted when the caller leaves. Rejects only for a fault of our own. */
+export async function handle(call: Call, dialect: Dialect, world: World, gone: AbortSignal): Promise<Outcome> {
+  const facts: Facts = { call, policy: world.rules.policy(), prices: world.rules.prices() }
+  if (!world.auditLog.writable()) return unrecorded(facts)
+
+  const caller = await authenticate(call, world)
+  if (caller.kind === 'unidentified') return turnAway(facts, caller, world)
+
+  const decision = await decide({ ...facts, identity: caller.identity }, dialect, world)
+  world.events.decided(decision, world.clock.nowMs() - call.startedAtMs)
+  if (decision.kind === 'refused') return signRefusal(decision, world)
+  return serve(decision, dialect, world, gone)
+}
+
+/** Reads what is asked, finds where it may go, bounds what it can cost, and reserves that. */
+async function decide(
+  facts: Facts & { readonly identity: Identity },
+  dialect: Dialect,
+  world: World,
+): Promise<Decision> {
+  const { call, policy, prices, identity } = facts
+  const body = await call.readBody()
+  if ('kind' in body) return { kind: 'refused', facts, refusal: body }
+  const parsed = dialect.parse(body)
+  if (parsed.kind === 'invalid') {
+    return { kind: 'refused', facts, refusal: refuse('invalid_request', parsed.message, { field: parsed.field }) }
+  }
+  const { ask } = parsed
+  const access = decideAccess(policy, identity, ask)
+  if (access.kind === 'refused') return { kind: 'refused', facts: { ...facts, ask }, refusal: access }
+  const { target } = access
+  const price = prices.find(target.upstream.provider, target.model)
+  if (price === undefined) return { kind: 'refused', facts: { ...facts, ask, target }, refusal: priceUnknown(ask.model) }
+  const known = { ...facts, ask, target, price }
+  const limits = { outputTokensMax: access.outputTokensMax, nowMs: call.startedAtMs }
+  const bound = estimate(ask, price, limits, world)
+  if (bound.kind === 'refused') return { kind: 'refused', facts: known, refusal: bound }
+  return reserve({ ...known, estimate: bound }, (short, charges) => refine(known, bound, short, charges, world), world)
+}
+
+/** Sends an admitted call on its way while its decision is being written; the first byte waits for both. */
+async function serve(admitted: Admitted, dialect: Dialect, world: World, gone: AbortSignal): Promise<Outcome> {
+  world.openCalls.open(admitted.hold)
+  const stop = new AbortController()
+  const signed = signDecision(admitted, world).then(
+    () => true,
+    (error: unknown) => {
+      world.events.auditFailed(error)
+      stop.abort()
+      return false
+    },
+  )
+  const routed = await route({ admitted, dialect, world, gone, stop: stop.signal }).catch(async (error: unknown) => {
+    await finish(admitted, lost(admitted, world), world)
+    throw error
+  })
+  if (await signed) return answer(admitted, routed, world)
+  await finish(admitted, { ...lost(admitted, world), word: 'unrecorded' }, world)
+  return unrecorded(admitted.facts)
+}
+
+async function answer(admitted: Admitted, routed: Routed, world: World): Promise<Outcome> {
+  const { facts } = admitted
+  switch (routed.kind) {
+    case 'failed':
+      await finish(admitted, routed.ending, world)
+      return { kind: 'refused', refusal: routed.refusal, receipt: undefined, facts }
+    case 'answered': {
+      const { status, headers, body } = routed
+      const { cost } = await finish(admitted, routed.ending, world)
+      return { kind: 'answered', status, headers, body, cost, facts }
+    }
+    case 'streaming': {
+      const { status, headers } = routed
+      const relay = async (sink: Sink) => {
+        const ending = await routed.relay(sink).catch(() => lost(admitted, world))
+        await finish(admitted, ending, world)
+      }
+      return { kind: 'streaming', status, headers, relay: (sink) => tracked(relay(sink), world), facts }
+    }
+  }
+}
+
+/** Settles and signs; resolves as soon as the cost is known, the writing goes on by itself. */
+async function finish(admitted: Admitted, ending: Ending, world: World): Promise<Settlement> {
+  const settlement = await settle(admitted, ending, world)
+  world.openCalls.track(commit(settlement, world))
+  world.events.settled(settlement)
+  return settlement
+}
+
+function tracked(work: Promise<void>, world: World): Promise<void> {
+  world.openCalls.track(work)
+  return work
+}
+
+async function signRefusal(refused: Refused, world: World): Promise<Outcome> {
+  const { facts, refusal } = refused
+  try {
+    const { receipt } = await signDecision(refused, world)
+    return { kind: 'refused', refusal, receipt, facts }
+  } catch (error) {
+    world.events.auditFailed(error)
+    return unrecorded(facts)
+  }
+}
+
+/** A caller nobody knows: the failure itself is on record before it is answered. */
+async function turnAway(
+  facts: Facts,
+  failure: { readonly refusal: Refusal; readonly issuer: string | undefined },
+  world: World,
+): Promise<Outcome> {
+  const { refusal, issuer } = failure
+  world.events.authenticationFailed(issuer, refusal.reason ?? refusal.code)
+  try {
+    const { receipt } = await signAuthenticationFailure({ call: facts.call, ...failure }, world)
+    return { kind: 'refused', refusal, receipt, facts }
+  } catch (error) {
+    world.events.auditFailed(error)
+    return unrecorded(facts)
+  }
+}
+
+/** What cannot be put on record is not done. */
+function unrecorded(facts: Facts): Outcome {
+  const refusal = refuse('audit_unavailable', 'Decisions cannot be put on record right now. Try again shortly.')
+  return { kind: 'refused', refusal, receipt: undefined, facts }
+}
+
+function priceUnknown(model: string): Refusal {
+  return refuse(
+    'price_unknown',
+    `The model ${model} has no price, so its cost cannot be bounded. Ask your administrator to add it to pricing/.`,
+    { field: 'model' },
+  )
+}
+
+/** The ending of a call about which nothing was learned: its estimate stands. */
+function lost(admitted: Admitted, world: World): Ending {
+  return {
+    word: 'upstream_error',
+    consumed: 'maybe',
+    usage: undefined,
+    outputTexts: () => [],
+    outputBytesBeyond: 0,
+    status: 500,
+    upstreamRequestId: undefined,
+    totalMs: world.clock.nowMs() - admitted.facts.call.startedAtMs,
+    firstByteMs: undefined,
+  }
+}

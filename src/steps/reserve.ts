@@ -1,0 +1,110 @@
+import { planCharges } from '../domain/charges.ts'
+import type { PlannedCharge } from '../domain/charges.ts'
+import type { Decision, Facts } from '../domain/decision.ts'
+import type { Estimate } from '../domain/estimate.ts'
+import { refuse } from '../domain/refusal.ts'
+import type { Refusal } from '../domain/refusal.ts'
+import { LEASE_MS } from '../domain/reservation.ts'
+import type { ReserveOutcome, Shortfall } from '../domain/reservation.ts'
+import { refuseForShortfalls } from '../domain/shortfall.ts'
+import type { World } from '../ports.ts'
+
+/** Facts with everything that a reservation is made from. */
+export type Estimated = Facts & Required<Pick<Facts, 'identity' | 'ask' | 'target' | 'price' | 'estimate'>>
+
+type Reserving = Pick<World, 'ledger' | 'clock' | 'events'>
+
+/** A ledger whose clock moved past a calendar edge answers `stale` once; a second time something is wrong with a clock. */
+const STALE_RETRIES = 1
+
+interface Attempt {
+  readonly charges: readonly PlannedCharge[]
+  readonly outcome: ReserveOutcome
+}
+
+/**
+ * Policies and estimate -> decision. One atomic reservation over every limit and budget the call touches; when one has
+ * no room, none is charged. `refine` gives a tighter estimate, or undefined when there is none: it is asked only when
+ * the first one found a budget short, so an ordinary call never pays for a tokenizer.
+ */
+export async function reserve(
+  facts: Estimated,
+  refine: (shortfalls: readonly Shortfall[], charges: readonly PlannedCharge[]) => Promise<Estimate | undefined>,
+  world: Reserving,
+): Promise<Decision> {
+  const first = await attempt(facts, world)
+  if (first.kind === 'refused') return { kind: 'refused', facts, refusal: first }
+  if (first.outcome.kind !== 'refused') return conclude(facts, first, world)
+  const tighter = await refine(first.outcome.shortfalls, first.charges)
+  if (tighter === undefined) return conclude(facts, first, world)
+  const refined = { ...facts, estimate: tighter }
+  const second = await attempt(refined, world)
+  if (second.kind === 'refused') return { kind: 'refused', facts: refined, refusal: second }
+  return conclude(refined, second, world)
+}
+
+async function attempt(facts: Estimated, world: Reserving): Promise<(Attempt & { kind: 'tried' }) | Refusal> {
+  let nowMs = world.clock.nowMs()
+  for (let retry = 0; ; retry += 1) {
+    const planned = planCharges(facts.policy, facts.identity, facts.ask, facts.target, facts.estimate, nowMs)
+    if (planned.kind === 'refused') return planned
+    const outcome = await ask(facts, planned.charges, world)
+    if (outcome.kind === 'failed') return outcome.refusal
+    if (outcome.kind !== 'stale' || retry >= STALE_RETRIES) return { kind: 'tried', charges: planned.charges, outcome }
+    nowMs = outcome.nowMs
+  }
+}
+
+async function ask(
+  facts: Estimated,
+  charges: readonly PlannedCharge[],
+  world: Reserving,
+): Promise<ReserveOutcome | { readonly kind: 'failed'; readonly refusal: Refusal }> {
+  const id = reservationId(facts)
+  try {
+    return await world.ledger.reserve({ id, charges, leaseMs: LEASE_MS })
+  } catch (error) {
+    world.events.ledgerFailed('reserve', error)
+    // The reserve may have happened: void it. When that fails too, the hold expires to its charge and is on record.
+    world.ledger.void({ id, charges }).catch((failure: unknown) => world.events.ledgerFailed('void', failure))
+    return { kind: 'failed', refusal: ledgerAway() }
+  }
+}
+
+function reservationId(facts: Estimated): string {
+  return `${facts.call.id}.1`
+}
+
+function ledgerAway(): Refusal {
+  return refuse('ledger_unavailable', 'Limits and budgets cannot be checked right now. Try again shortly.')
+}
+
+function conclude(facts: Estimated, attempted: Attempt, world: Reserving): Decision {
+  const { charges, outcome } = attempted
+  switch (outcome.kind) {
+    case 'held': {
+      const known = { ...facts, charges, states: outcome.states }
+      return { kind: 'admitted', facts: known, hold: outcome.hold }
+    }
+    case 'refused': {
+      const refusal = refuseForShortfalls(charges, outcome.shortfalls, world.clock.nowMs())
+      return { kind: 'refused', facts: { ...facts, ...short(charges, outcome.shortfalls) }, refusal }
+    }
+    case 'duplicate':
+    case 'stale':
+      world.events.ledgerFailed('reserve', new Error(`unexpected answer: ${outcome.kind}`))
+      return { kind: 'refused', facts: { ...facts, charges }, refusal: ledgerAway() }
+  }
+}
+
+/** A refusal reports the accumulators that are short, with what the ledger read there. */
+function short(
+  charges: readonly PlannedCharge[],
+  shortfalls: readonly Shortfall[],
+): Pick<Required<Facts>, 'charges' | 'states'> {
+  const named = shortfalls.flatMap((shortfall) => {
+    const charge = charges[shortfall.index]
+    return charge === undefined ? [] : [{ charge, state: shortfall.state }]
+  })
+  return { charges: named.map((entry) => entry.charge), states: named.map((entry) => entry.state) }
+}

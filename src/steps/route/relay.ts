@@ -1,0 +1,48 @@
+import type { StreamReader } from '../../domain/dialect.ts'
+
+/** Where a stream goes: the caller's connection, or nowhere once the caller has left. */
+export interface Sink {
+  /** Writes and says whether more may be written at once. A sink whose caller has gone takes and drops everything. */
+  write(chunk: Uint8Array | string): boolean
+  /** Resolves when more may be written, or the caller has gone. */
+  drained(): Promise<void>
+  /** Ends the answer cleanly. */
+  end(): void
+  /** Ends the answer so that the client sees a broken connection. */
+  abort(): void
+}
+
+export type Relayed = 'complete' | 'broken'
+
+/**
+ * Passes a stream on with back-pressure and follows it to its end also when the caller has left, so that an aborted
+ * stream is charged what it cost. A stream without its terminal event is broken: it ends with an error frame and a
+ * closed connection, never cleanly, because clients take a clean end for success.
+ */
+export async function relay(
+  body: AsyncIterable<Uint8Array>,
+  reader: StreamReader,
+  sink: Sink,
+  errorFrame: () => string,
+): Promise<Relayed> {
+  let intact = true
+  try {
+    for await (const chunk of body) {
+      const passed = reader.push(chunk)
+      if (passed.length > 0 && !sink.write(passed)) await sink.drained()
+    }
+  } catch {
+    // Why it broke does not matter to the caller; what was seen until then is charged.
+    intact = false
+  }
+  const rest = reader.end()
+  if (rest.length > 0) sink.write(rest)
+  const { complete, failed } = reader.summary()
+  if (intact && (complete || failed)) {
+    sink.end()
+    return failed ? 'broken' : 'complete'
+  }
+  sink.write(errorFrame())
+  sink.abort()
+  return 'broken'
+}
