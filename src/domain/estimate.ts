@@ -1,7 +1,9 @@
 /**
  * What a call can cost, before it is made. Budgets hold the upper bound; protective rates draw the expected value.
  */
+import type { Ask } from './ask.ts'
 import type { NanoUsd } from './money.ts'
+import { scaleUp, type ModelPrice } from './prices.ts'
 
 export interface Range {
   readonly expected: number
@@ -21,4 +23,81 @@ export interface Estimate {
   readonly outputTokensMax: number
   /** True when the caller gave no maximum and the gateway set one. */
   readonly outputMaxInjected: boolean
+}
+
+/** Tokens a provider adds on its own (framing, hidden prompts), measured over current models; tools bring far more. */
+const OVERHEAD_TOKENS = 128
+const OVERHEAD_TOKENS_WITH_TOOLS = 1_024
+
+/** Output that is asked for when the caller gives no maximum: enough for long answers, far from a model's whole window. */
+export const OUTPUT_TOKENS_DEFAULT = 16_384
+
+/** A smaller injected maximum would cut answers off rather than bound them. */
+export const OUTPUT_TOKENS_FLOOR = 256
+
+/** A typical picture; its bound is the model's largest. */
+const IMAGE_TOKENS_EXPECTED = 1_000
+
+/** Room kept between expected input and context when a maximum is injected: the expectation may be off by half. */
+const INPUT_MARGIN = 1.5
+
+/** What the output of a call is bounded by. */
+export interface OutputBound {
+  /** Over all choices. */
+  readonly upper: number
+  readonly perChoiceMax: number
+  readonly injected: boolean
+}
+
+/** Media and hidden framing: tokens that no reading of the text can lower. */
+export function fixedTokens(ask: Ask, model: ModelPrice): number {
+  const overhead = ask.hasTools ? OVERHEAD_TOKENS_WITH_TOOLS : OVERHEAD_TOKENS
+  return saturate(ask.images * model.imageTokensMax + ask.mediaTokensMax + overhead)
+}
+
+/**
+ * The input bound that costs nothing: a byte-level tokenizer makes at most one token of a byte, and the bytes of keys and
+ * escapes exceed the framing they stand for. A bound above the model's maximum input is that maximum, because the
+ * provider refuses more. Content the gateway cannot see takes the maximum, once more for every server tool call, since
+ * each call has the model read its context again.
+ */
+export function byteBound(ask: Ask, model: ModelPrice): { readonly tokens: number; readonly method: InputMethod } {
+  const toolCalls = ask.serverTools.reduce((sum, tool) => sum + (tool.callsMax ?? 0), 0)
+  if (ask.serverTools.length > 0 || ask.opaque.length > 0 || (ask.images > 0 && model.imageTokensMax === 0)) {
+    return { tokens: saturate(model.inputMax * (toolCalls + 1)), method: 'model_maximum' }
+  }
+  const tokens = saturate(scaleUp(ask.textBytes, model.tokenizer.bytesFactor) + fixedTokens(ask, model))
+  return { tokens: Math.min(tokens, model.inputMax), method: 'bytes' }
+}
+
+export function expectedInput(ask: Ask, model: ModelPrice, tokensPerByte: number): number {
+  const images = ask.images * Math.min(IMAGE_TOKENS_EXPECTED, model.imageTokensMax)
+  const tokens = Math.ceil(ask.textBytes * tokensPerByte) + images + ask.mediaTokensMax
+  return Math.min(Math.max(1, tokens), model.inputMax)
+}
+
+/** The caller's own maximum, or one that is set for it: never more than the model can give, so nothing idle is held. */
+export function outputBound(
+  ask: Ask,
+  model: ModelPrice,
+  limits: { readonly allowedMax: number | undefined; readonly inputTokens: number },
+): OutputBound {
+  const injected = ask.outputTokensMax === undefined
+  const perChoiceMax = ask.outputTokensMax ?? injectedMax(model, limits)
+  return { upper: saturate(Math.min(perChoiceMax, model.outputMax) * ask.choices), perChoiceMax, injected }
+}
+
+/** Leaves room for the input: providers refuse a call whose prompt and maximum together exceed the context. */
+function injectedMax(
+  model: ModelPrice,
+  limits: { readonly allowedMax: number | undefined; readonly inputTokens: number },
+): number {
+  const room = Math.floor(model.context - limits.inputTokens * INPUT_MARGIN)
+  const wanted = Math.max(OUTPUT_TOKENS_FLOOR, Math.min(OUTPUT_TOKENS_DEFAULT, room))
+  return Math.min(wanted, model.outputMax, limits.allowedMax ?? model.outputMax)
+}
+
+/** A caller's numbers may multiply beyond what a double counts exactly; no limit is that large. */
+function saturate(tokens: number): number {
+  return Math.min(tokens, Number.MAX_SAFE_INTEGER)
 }

@@ -43,6 +43,26 @@ export interface Tokenizer {
   readonly ratioO200k: Ratio
 }
 
+/** What the provider's words for service tiers mean for the rows. */
+export interface ServiceTiers {
+  /** The word of an answer -> tier of the rows; a word that is not listed means itself. */
+  readonly reported: Readonly<Record<string, string>>
+  /**
+   * The word of a request -> every tier its answer may be billed at; `absent` stands for no word. A word that is not
+   * listed may be billed at any tier of the rows.
+   */
+  readonly possible: Readonly<Record<string, readonly string[]>>
+}
+
+/** Tier of an answer that names none. */
+export const STANDARD_TIER = 'standard'
+
+/** Stands for "no end" in `untilMs`: the last instant a Date can hold. Finite, so that it survives canonical JSON. */
+export const FOREVER_MS = 8_640_000_000_000_000
+
+/** Stands for "no bound" in `contextMax`. */
+export const CONTEXT_UNBOUNDED = Number.MAX_SAFE_INTEGER
+
 export interface ModelPrice {
   readonly provider: string
   readonly id: string
@@ -56,6 +76,8 @@ export interface ModelPrice {
   /** Multipliers by geography, e.g. `us: 11/10`. */
   readonly geography: Readonly<Record<string, Ratio>>
   readonly rows: readonly PriceRow[]
+  /** Absent: answers name tiers as the rows do, and a request may be billed at any of them. */
+  readonly serviceTiers?: ServiceTiers
 }
 
 export interface PriceTable {
@@ -65,4 +87,26 @@ export interface PriceTable {
   readonly canonical: string
   /** Exact lookup by provider and model id, alias or snapshot. */
   find(provider: string, model: string): ModelPrice | undefined
+}
+
+const DECIMAL_RATIO = /^(\d{1,4})(?:\.(\d{1,6}))?$/
+
+/** Reads a decimal such as `"1.1"` as the exact fraction 11/10 (at most 6 decimals, no sign, no exponent). */
+export function parseRatio(text: string): Ratio | undefined {
+  const match = DECIMAL_RATIO.exec(text)
+  if (!match) return undefined
+  const [, whole = '0', fraction = ''] = match
+  return { numerator: BigInt(whole + fraction), denominator: 10n ** BigInt(fraction.length) }
+}
+
+/** `left < right`, exactly. */
+export function isLessRate(left: Rate, right: Rate): boolean {
+  return left.nanoUsd * right.per < right.nanoUsd * left.per
+}
+
+/** A count times a ratio, rounded up; saturates at the largest safe integer. */
+export function scaleUp(count: number, ratio: Ratio): number {
+  if (count >= Number.MAX_SAFE_INTEGER) return Number.MAX_SAFE_INTEGER
+  const scaled = (BigInt(Math.ceil(count)) * ratio.numerator + ratio.denominator - 1n) / ratio.denominator
+  return scaled > BigInt(Number.MAX_SAFE_INTEGER) ? Number.MAX_SAFE_INTEGER : Number(scaled)
 }
