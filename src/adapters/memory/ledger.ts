@@ -1,0 +1,183 @@
+/**
+ * The ledger of one process, and the readable specification of every other: what it answers, they answer.
+ *
+ * Each operation runs to its end without giving up the thread, which makes it one atomic step. Nothing survives the
+ * process: `restore` brings settled spend back from the audit log. Memory is bounded by what is in flight and by what was
+ * used lately: everything else is forgotten at an instant of its own.
+ */
+import type { Accumulator, AccumulatorState } from '../../domain/accumulator.ts'
+import {
+  assertAccumulator,
+  assertReservation,
+  assertReservationId,
+  assertSettlement,
+} from '../../domain/accumulator-check.ts'
+import { EXPIRED_KEPT_MS, TOMBSTONE_MS } from '../../domain/accumulator-geometry.ts'
+import type {
+  ExpiredHold,
+  Hold,
+  OpenHold,
+  ReservationId,
+  ReservationRequest,
+  ReserveOutcome,
+  SettleOutcome,
+} from '../../domain/reservation.ts'
+import type { Clock, Ledger } from '../../ports.ts'
+import { createAccumulators } from './accumulators.ts'
+import { createShelf } from './shelf.ts'
+
+/** Spend of one budget window that was settled before this process started. */
+export interface RestoredSpend {
+  /** Key of the accumulator, the window's start included. */
+  readonly key: string
+  readonly settled: number
+  /** Null for a lifetime budget. */
+  readonly windowEndMs: number | null
+}
+
+export interface MemoryLedger extends Ledger {
+  readonly kind: 'memory'
+  /** Adds settled spend to its budgets. Called once per fact, before the first decision. */
+  restore(entries: readonly RestoredSpend[]): void
+  /** Number of things kept, for tests of boundedness. */
+  size(): number
+}
+
+interface Lease {
+  readonly hold: Hold
+  readonly untilMs: number
+}
+
+/** Entries that each reserve looks at to forget: more than it can add, so that garbage stays a fraction. */
+const SWEEP_PER_RESERVE = 64
+
+export function createMemoryLedger(options: { readonly clock: Clock }): MemoryLedger {
+  return new InProcessLedger(options.clock)
+}
+
+function listed(hold: Hold): ExpiredHold {
+  return { id: hold.id, charges: hold.charges.map(({ accumulator, amount }) => ({ key: accumulator.key, amount })) }
+}
+
+/** Oldest lease first; the id makes the order total. */
+function byLease(left: Lease, right: Lease): number {
+  if (left.untilMs !== right.untilMs) return left.untilMs - right.untilMs
+  return left.hold.id < right.hold.id ? -1 : 1
+}
+
+class InProcessLedger implements MemoryLedger {
+  readonly kind = 'memory'
+  readonly #clock: Clock
+  readonly #accumulators = createAccumulators()
+  /** What is held now. An id is in at most one of these three. */
+  readonly #held = new Map<ReservationId, Lease>()
+  readonly #expired = createShelf<Hold>()
+  readonly #settled = createShelf<true>()
+
+  constructor(clock: Clock) {
+    this.#clock = clock
+  }
+
+  async reserve(request: ReservationRequest): Promise<ReserveOutcome> {
+    assertReservation(request)
+    const nowMs = this.#clock.nowMs()
+    this.#sweep(nowMs)
+    const known = this.#stateOf(request.id, nowMs)
+    if (known) return { kind: 'duplicate', state: known }
+    const atUs = nowMs * 1_000
+    const outcome = this.#accumulators.charge(request.charges, atUs)
+    if (outcome.kind !== 'charged') return outcome
+    const hold: Hold = { id: request.id, charges: request.charges, atUs, marks: outcome.marks }
+    this.#held.set(hold.id, { hold, untilMs: nowMs + request.leaseMs })
+    return { kind: 'held', hold, states: outcome.states }
+  }
+
+  async settle(hold: Hold, actual: readonly number[]): Promise<SettleOutcome> {
+    assertReservationId(hold.id)
+    assertSettlement(hold.charges, actual)
+    return this.#settle(hold.id, actual) ?? { kind: 'unknown' }
+  }
+
+  async void(hold: Pick<Hold, 'id' | 'charges'>): Promise<SettleOutcome> {
+    assertReservationId(hold.id)
+    const actual = hold.charges.map(() => 0)
+    const outcome = this.#settle(hold.id, actual)
+    if (outcome) return outcome
+    this.#settled.put(hold.id, true, this.#clock.nowMs() + TOMBSTONE_MS)
+    return { kind: 'settled', before: 'unknown', overshoot: 0 }
+  }
+
+  async extend(holds: readonly Pick<Hold, 'id' | 'charges'>[], leaseMs: number): Promise<readonly ReservationId[]> {
+    const untilMs = this.#clock.nowMs() + leaseMs
+    const lost: ReservationId[] = []
+    for (const { id } of holds) {
+      const lease = this.#held.get(id)
+      if (lease) this.#held.set(id, { ...lease, untilMs })
+      else lost.push(id)
+    }
+    return lost
+  }
+
+  async reap(max: number): Promise<readonly ExpiredHold[]> {
+    const nowMs = this.#clock.nowMs()
+    const overdue = [...this.#held.values()].filter(({ untilMs }) => untilMs <= nowMs).sort(byLease)
+    return overdue.slice(0, max).map(({ hold }) => {
+      this.#accumulators.expire(hold, nowMs)
+      this.#held.delete(hold.id)
+      this.#expired.put(hold.id, hold, nowMs + EXPIRED_KEPT_MS)
+      return listed(hold)
+    })
+  }
+
+  async balances(accumulators: readonly Accumulator[]): Promise<readonly AccumulatorState[]> {
+    for (const [index, accumulator] of accumulators.entries()) assertAccumulator(`accumulators[${index}]`, accumulator)
+    return this.#accumulators.states(accumulators, this.#clock.nowMs() * 1_000)
+  }
+
+  async holds(max: number): Promise<readonly OpenHold[]> {
+    const oldest = [...this.#held.values()].sort(byLease).slice(0, max)
+    return oldest.map(({ hold, untilMs }) => ({ ...listed(hold), atUs: hold.atUs, leaseUntilMs: untilMs }))
+  }
+
+  async find(id: ReservationId): Promise<Hold | undefined> {
+    return this.#held.get(id)?.hold ?? this.#expired.get(id, this.#clock.nowMs())
+  }
+
+  async ping(): Promise<void> {}
+
+  restore(entries: readonly RestoredSpend[]): void {
+    this.#accumulators.restore(entries, this.#clock.nowMs())
+  }
+
+  size(): number {
+    return this.#accumulators.size() + this.#held.size + this.#expired.size + this.#settled.size
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {}
+
+  /** Undefined when the id is not known. */
+  #settle(id: ReservationId, actual: readonly number[]): SettleOutcome | undefined {
+    const nowMs = this.#clock.nowMs()
+    const before = this.#stateOf(id, nowMs)
+    if (before === 'settled') return { kind: 'already' }
+    const hold = this.#held.get(id)?.hold ?? this.#expired.get(id, nowMs)
+    if (!before || !hold) return undefined
+    const overshoot = this.#accumulators.settle(hold, { before, actual, nowUs: nowMs * 1_000 })
+    this.#held.delete(id)
+    this.#expired.delete(id)
+    this.#settled.put(id, true, nowMs + TOMBSTONE_MS)
+    return { kind: 'settled', before, overshoot }
+  }
+
+  #stateOf(id: ReservationId, nowMs: number): 'held' | 'expired' | 'settled' | undefined {
+    if (this.#held.has(id)) return 'held'
+    if (this.#expired.get(id, nowMs)) return 'expired'
+    return this.#settled.get(id, nowMs) && 'settled'
+  }
+
+  #sweep(nowMs: number): void {
+    this.#accumulators.sweep(nowMs, SWEEP_PER_RESERVE)
+    this.#expired.sweep(nowMs, SWEEP_PER_RESERVE)
+    this.#settled.sweep(nowMs, SWEEP_PER_RESERVE)
+  }
+}

@@ -1,0 +1,102 @@
+/**
+ * What a ledger refuses to be asked: a malformed plan is a fault of the caller's code or of a policy that was not
+ * checked, and must never reach a counter.
+ */
+import { ACCUMULATORS_MAX } from './accumulator.ts'
+import type { Accumulator, AccumulatorShape, Charge } from './accumulator.ts'
+import { HORIZON_MS } from './accumulator-geometry.ts'
+import { accumulatorName } from './accumulator-name.ts'
+import type { ReservationId, ReservationRequest } from './reservation.ts'
+
+/** Number of virtual shards; part of every key, so it never changes. */
+export const SHARDS = 1_024
+
+/** Longest reservation id and accumulator key: they are stored with every hold. */
+const ID_LENGTH_MAX = 128
+const KEY_LENGTH_MAX = 512
+
+/** Most sub-windows of one ring: bounds the fields that one decision reads. */
+export const SLOTS_MAX = 120
+
+/** A lease above this would hide a crash for longer than any call may last. */
+export const LEASE_MS_MAX = 2 * 3_600_000
+
+const ID = /^[\x21-\x7e]+$/
+
+function fail(field: string, problem: string): never {
+  throw new RangeError(`${field}: ${problem}`)
+}
+
+function assertWhole(field: string, value: number, bounds: { readonly min: number; readonly max?: number }): void {
+  const max = bounds.max ?? Number.MAX_SAFE_INTEGER
+  if (Number.isSafeInteger(value) && value >= bounds.min && value <= max) return
+  fail(field, `must be a whole number from ${bounds.min} to ${max}, not ${value}`)
+}
+
+export function assertReservationId(id: ReservationId): void {
+  if (id.length <= ID_LENGTH_MAX && ID.test(id)) return
+  fail('id', `must be 1 to ${ID_LENGTH_MAX} printable ASCII characters without spaces`)
+}
+
+function assertShape(field: string, shape: AccumulatorShape): void {
+  switch (shape.kind) {
+    case 'budget':
+      if (shape.window === null) return
+      assertWhole(`${field}.window.startMs`, shape.window.startMs, { min: 0 })
+      return assertWhole(`${field}.window.endMs`, shape.window.endMs, { min: shape.window.startMs + 1 })
+    case 'concurrency':
+      return
+    case 'sliding':
+      assertWhole(`${field}.slots`, shape.slots, { min: 1, max: SLOTS_MAX })
+      return assertWhole(`${field}.windowMs`, shape.windowMs, { min: 1, max: HORIZON_MS })
+    case 'bucket':
+      assertWhole(`${field}.amount`, shape.amount, { min: 1 })
+      return assertWhole(`${field}.periodMs`, shape.periodMs, { min: 1, max: HORIZON_MS })
+  }
+}
+
+export function assertAccumulator(field: string, accumulator: Accumulator): void {
+  const { key, shard, shape, limit, limitVersion } = accumulator
+  if (key.length === 0 || key.length > KEY_LENGTH_MAX)
+    fail(`${field}.key`, `must have 1 to ${KEY_LENGTH_MAX} characters`)
+  assertWhole(`${field}.shard`, shard, { min: 0, max: SHARDS - 1 })
+  assertWhole(`${field}.limit`, limit, { min: 0 })
+  assertWhole(`${field}.limitVersion`, limitVersion, { min: 0 })
+  assertShape(`${field}.shape`, shape)
+}
+
+function assertCharge(field: string, charge: Charge): void {
+  assertAccumulator(`${field}.accumulator`, charge.accumulator)
+  const isPlace = charge.accumulator.shape.kind === 'concurrency'
+  assertWhole(`${field}.amount`, charge.amount, isPlace ? { min: 1, max: 1 } : { min: 0 })
+}
+
+/**
+ * Rejects a plan that no ledger can judge. Two charges on one accumulator are among them: each would be checked as if
+ * the other did not exist, so both could pass where their sum does not.
+ */
+export function assertReservation(request: ReservationRequest): void {
+  assertReservationId(request.id)
+  assertWhole('leaseMs', request.leaseMs, { min: 1, max: LEASE_MS_MAX })
+  if (request.charges.length > ACCUMULATORS_MAX) {
+    fail('charges', `at most ${ACCUMULATORS_MAX} accumulators in one decision, not ${request.charges.length}`)
+  }
+  const seen = new Set<string>()
+  for (const [index, charge] of request.charges.entries()) {
+    assertCharge(`charges[${index}]`, charge)
+    const name = accumulatorName(charge.accumulator)
+    if (seen.has(name)) fail(`charges[${index}].accumulator.key`, `${name} is charged twice: add the amounts up`)
+    seen.add(name)
+  }
+}
+
+/** Rejects a settlement that does not match its hold. What is given for a place is not looked at. */
+export function assertSettlement(charges: readonly Charge[], actual: readonly number[]): void {
+  if (actual.length !== charges.length) {
+    fail('actual', `must have one amount per charge: ${charges.length}, not ${actual.length}`)
+  }
+  for (const [index, charge] of charges.entries()) {
+    if (charge.accumulator.shape.kind === 'concurrency') continue
+    assertWhole(`actual[${index}]`, actual[index] ?? Number.NaN, { min: 0 })
+  }
+}
