@@ -4,15 +4,14 @@
  */
 import { decideAccess } from './domain/access.ts'
 import type { Call } from './domain/call.ts'
-import type { Admitted, Decision, Facts, Refused } from './domain/decision.ts'
+import type { Admitted, Decision, Facts } from './domain/decision.ts'
 import type { Dialect } from './domain/dialect.ts'
 import type { Identity } from './domain/identity.ts'
 import type { NanoUsd } from './domain/money.ts'
 import { refuse } from './domain/refusal.ts'
 import type { Refusal } from './domain/refusal.ts'
-import type { Ending } from './domain/settlement.ts'
-import type { Settlement } from './domain/settlement.ts'
-import type { World } from './ports.ts'
+import type { Ending, Settlement } from './domain/settlement.ts'
+import type { Signed, World } from './ports.ts'
 import { authenticate } from './steps/authenticate.ts'
 import { estimate, refine } from './steps/estimate.ts'
 import { reserve } from './steps/reserve.ts'
@@ -25,7 +24,7 @@ import { signAuthenticationFailure, signDecision } from './steps/sign.ts'
 
 /** What the caller gets. */
 export type Outcome =
-  | { readonly kind: 'refused'; readonly refusal: Refusal; readonly receipt: string | undefined; readonly facts: Facts }
+  | (Declined & { readonly facts: Facts })
   | (Answer & { readonly kind: 'answered'; readonly body: Uint8Array; readonly cost: NanoUsd })
   | (Answer & { readonly kind: 'streaming'; readonly relay: (sink: Sink) => Promise<void> })
 
@@ -38,15 +37,37 @@ interface Answer {
 /** Handles one call. `gone` is aborted when the caller leaves. Rejects only for a fault of our own. */
 export async function handle(call: Call, dialect: Dialect, world: World, gone: AbortSignal): Promise<Outcome> {
   const facts: Facts = { call, policy: world.rules.policy(), prices: world.rules.prices() }
-  if (!world.auditLog.writable()) return unrecorded(facts)
-
-  const caller = await authenticate(call, world)
-  if (caller.kind === 'unidentified') return turnAway(facts, caller, world)
+  const caller = await identify(call, world)
+  if (caller.kind === 'refused') return { ...caller, facts }
 
   const decision = await decide({ ...facts, identity: caller.identity }, dialect, world)
   world.events.decided(decision, world.clock.nowMs() - call.startedAtMs)
-  if (decision.kind === 'refused') return signRefusal(decision, world)
+  if (decision.kind === 'refused') {
+    const refused = await onRecord(decision.refusal, () => signDecision(decision, world), world)
+    return { ...refused, facts: decision.facts }
+  }
   return serve(decision, dialect, world, gone)
+}
+
+/** Who is calling; a stranger is refused once that is on record. Routes that only tell the caller something use this alone. */
+export async function identify(call: Call, world: World): Promise<Identified | Declined> {
+  if (!world.auditLog.writable()) return unrecorded
+  const caller = await authenticate(call, world)
+  if (caller.kind === 'identified') return caller
+  const { refusal, issuer } = caller
+  world.events.authenticationFailed(issuer, refusal.reason ?? refusal.code)
+  return onRecord(refusal, () => signAuthenticationFailure({ call, refusal, issuer }, world), world)
+}
+
+interface Identified {
+  readonly kind: 'identified'
+  readonly identity: Identity
+}
+
+interface Declined {
+  readonly kind: 'refused'
+  readonly refusal: Refusal
+  readonly receipt: string | undefined
 }
 
 /** Reads what is asked, finds where it may go, bounds what it can cost, and reserves that. */
@@ -77,8 +98,8 @@ async function decide(
 
 /** Sends an admitted call on its way while its decision is being written; the first byte waits for both. */
 async function serve(admitted: Admitted, dialect: Dialect, world: World, gone: AbortSignal): Promise<Outcome> {
-  world.openCalls.open(admitted.hold)
   const stop = new AbortController()
+  world.openCalls.open(admitted.hold, () => stop.abort())
   const signed = signDecision(admitted, world).then(
     () => true,
     (error: unknown) => {
@@ -93,7 +114,7 @@ async function serve(admitted: Admitted, dialect: Dialect, world: World, gone: A
   })
   if (await signed) return answer(admitted, routed, world)
   await finish(admitted, { ...lost(admitted, world), word: 'unrecorded' }, world)
-  return unrecorded(admitted.facts)
+  return { ...unrecorded, facts: admitted.facts }
 }
 
 async function answer(admitted: Admitted, routed: Routed, world: World): Promise<Outcome> {
@@ -131,38 +152,21 @@ function tracked(work: Promise<void>, world: World): Promise<void> {
   return work
 }
 
-async function signRefusal(refused: Refused, world: World): Promise<Outcome> {
-  const { facts, refusal } = refused
+/** A refusal is answered once its record is durable; what cannot be put on record is not decided. */
+async function onRecord(refusal: Refusal, sign: () => Promise<Signed>, world: World): Promise<Declined> {
   try {
-    const { receipt } = await signDecision(refused, world)
-    return { kind: 'refused', refusal, receipt, facts }
+    const { receipt } = await sign()
+    return { kind: 'refused', refusal, receipt }
   } catch (error) {
     world.events.auditFailed(error)
-    return unrecorded(facts)
+    return unrecorded
   }
 }
 
-/** A caller nobody knows: the failure itself is on record before it is answered. */
-async function turnAway(
-  facts: Facts,
-  failure: { readonly refusal: Refusal; readonly issuer: string | undefined },
-  world: World,
-): Promise<Outcome> {
-  const { refusal, issuer } = failure
-  world.events.authenticationFailed(issuer, refusal.reason ?? refusal.code)
-  try {
-    const { receipt } = await signAuthenticationFailure({ call: facts.call, ...failure }, world)
-    return { kind: 'refused', refusal, receipt, facts }
-  } catch (error) {
-    world.events.auditFailed(error)
-    return unrecorded(facts)
-  }
-}
-
-/** What cannot be put on record is not done. */
-function unrecorded(facts: Facts): Outcome {
-  const refusal = refuse('audit_unavailable', 'Decisions cannot be put on record right now. Try again shortly.')
-  return { kind: 'refused', refusal, receipt: undefined, facts }
+const unrecorded: Declined = {
+  kind: 'refused',
+  refusal: refuse('audit_unavailable', 'Decisions cannot be put on record right now. Try again shortly.'),
+  receipt: undefined,
 }
 
 function priceUnknown(model: string): Refusal {

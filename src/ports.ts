@@ -203,9 +203,8 @@ export interface Pseudonyms {
 export interface Events {
   decided(decision: Decision, decidedInMs: number): void
   authenticationFailed(issuer: string | undefined, reason: string): void
+  /** Also alarms when a provider billed more than a bound it accepted (flag `bound_exceeded`). */
   settled(settlement: Settlement): void
-  /** A provider billed more than a bound it accepted. Must never happen. */
-  boundExceeded(callId: string, model: string): void
   /** A settlement could not be written to the ledger or the log and is tried again, or given up. */
   settlementDelayed(callId: string, store: 'ledger' | 'audit', attempt: number, error: unknown): void
   settlementAbandoned(callId: string, store: 'ledger' | 'audit', error: unknown): void
@@ -220,8 +219,8 @@ export interface Events {
 
 /** Calls that hold something: extended while they live, waited for at shutdown. */
 export interface OpenCalls {
-  /** Counts the hold as alive until `close`. */
-  open(hold: Hold): void
+  /** Counts the hold as alive until `close`; `halt` gives the call up when shutdown can wait no longer. */
+  open(hold: Hold, halt: () => void): void
   close(id: ReservationId): void
   /** Keeps shutdown waiting until `work` has ended, however it ends. */
   track(work: Promise<unknown>): void

@@ -100,6 +100,12 @@ export const REFUSALS = {
     anthropic: { type: 'timeout_error' },
     retry: 'never',
   },
+  internal: {
+    status: 500,
+    openai: { type: 'server_error', code: 'internal_error' },
+    anthropic: { type: 'api_error' },
+    retry: 'never',
+  },
   identity_unavailable: away('identity_unavailable'),
   ledger_unavailable: away('policy_unavailable'),
   audit_unavailable: away('audit_unavailable'),

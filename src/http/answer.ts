@@ -1,0 +1,53 @@
+import type { ServerResponse } from 'node:http'
+import type { Dialect, RefusalContext } from '../domain/dialect.ts'
+import { formatUsd } from '../domain/money.ts'
+import type { Refusal } from '../domain/refusal.ts'
+import type { Outcome } from '../gateway.ts'
+import { limitHeaders } from './limit-headers.ts'
+import { createStreamSink } from './stream-sink.ts'
+
+/** Writes what the gateway decided. Decides nothing itself. */
+export async function writeOutcome(
+  response: ServerResponse,
+  outcome: Outcome,
+  dialect: Dialect,
+  context: Omit<RefusalContext, 'receipt'>,
+): Promise<void> {
+  if (outcome.kind === 'refused') {
+    const headers = limitHeaders(outcome.facts, dialect.family)
+    return writeRefusal(response, outcome.refusal, dialect, { ...context, receipt: outcome.receipt }, headers)
+  }
+  const headers = {
+    ...outcome.headers,
+    ...limitHeaders(outcome.facts, dialect.family),
+    'x-request-id': context.requestId,
+    'request-id': context.requestId,
+  }
+  if (outcome.kind === 'answered') {
+    response.writeHead(outcome.status, {
+      ...headers,
+      'x-tollgate-cost-usd': formatUsd(outcome.cost),
+      'content-length': outcome.body.length,
+    })
+    response.end(outcome.body)
+    return
+  }
+  response.writeHead(outcome.status, { ...headers, 'cache-control': 'no-cache', 'x-accel-buffering': 'no' })
+  response.flushHeaders()
+  await outcome.relay(createStreamSink(response))
+}
+
+/** Writes a refusal in the caller's dialect; a caller that has left gets nothing. */
+export function writeRefusal(
+  response: ServerResponse,
+  refusal: Refusal,
+  dialect: Dialect,
+  context: RefusalContext,
+  extra: Readonly<Record<string, string>> = {},
+): void {
+  if (response.destroyed || response.headersSent) return
+  const rendered = dialect.renderRefusal(refusal, context)
+  const body = Buffer.from(rendered.body)
+  response.writeHead(rendered.status, { ...extra, ...rendered.headers, 'content-length': body.length })
+  response.end(body)
+}

@@ -1,0 +1,74 @@
+/**
+ * The HTTP face: routes in order of heat, few middlewares, nothing on that a call does not need.
+ */
+import express from 'express'
+import type { Express } from 'express'
+import { anthropicMessages } from '../dialects/anthropic-messages.ts'
+import { openaiChat } from '../dialects/openai-chat.ts'
+import type { World } from '../ports.ts'
+import type { Dialects } from './caller.ts'
+import { live, ready } from './health.ts'
+import { inference } from './inference.ts'
+import { limits } from './limits.ts'
+import { getModel, listModels } from './models.ts'
+import { unknownRoute, wrongMethod } from './unknown-route.ts'
+
+const dialects: Dialects = { openai: openaiChat, anthropic: anthropicMessages }
+
+/** Clients disagree on whether their base URL ends in /v1, so every route answers with it, without it, and doubled. */
+const PREFIXES = ['/v1', '', '/v1/v1']
+
+export interface AppParts {
+  readonly world: World
+  readonly draining: () => boolean
+  /** Writes the metrics in Prometheus' text format. */
+  readonly metrics: { readonly contentType: string; read(): Promise<string> }
+}
+
+/** Builds the app; it holds no state of its own. */
+export function createApp(parts: AppParts): Express {
+  const { world } = parts
+  const app = express()
+  app.disable('x-powered-by').disable('etag').set('query parser', 'simple')
+  app.use((_request, response, next) => {
+    // During shutdown every answer ends its connection, or a busy client would keep it for ever.
+    if (parts.draining()) response.setHeader('connection', 'close')
+    next()
+  })
+  for (const prefix of PREFIXES) {
+    post(app, `${prefix}/chat/completions`, inference('/v1/chat/completions', openaiChat, world), world)
+    post(app, `${prefix}/messages`, inference('/v1/messages', anthropicMessages, world), world)
+    get(app, `${prefix}/models`, listModels(dialects, world), world)
+    get(app, `${prefix}/models/:id`, getModel(dialects, world), world)
+    get(app, `${prefix}/limits`, limits(dialects, world), world)
+  }
+  operations(app, parts)
+  app.use(unknownRoute(dialects, world))
+  return app
+}
+
+function post(app: Express, path: string, handler: express.RequestHandler, world: World): void {
+  app.post(path, handler)
+  app.all(path, wrongMethod('POST', dialects, world))
+}
+
+function get(app: Express, path: string, handler: express.RequestHandler, world: World): void {
+  app.get(path, handler)
+  app.all(path, wrongMethod('GET', dialects, world))
+}
+
+/** What operators, load balancers and verifiers ask. */
+function operations(app: Express, parts: AppParts): void {
+  const { world } = parts
+  app.get('/livez', live())
+  app.get('/readyz', ready({ auditLog: world.auditLog, ledger: world.ledger, draining: parts.draining }))
+  app.get('/metrics', async (_request, response) => {
+    response.type(parts.metrics.contentType).send(await parts.metrics.read())
+  })
+  app.get('/.well-known/jwks.json', (_request, response) => {
+    response.json(world.verifier.builtinKeys())
+  })
+  app.get('/.well-known/audit-jwks.json', (_request, response) => {
+    response.json(world.auditLog.keys().jwks)
+  })
+}

@@ -1,0 +1,49 @@
+import type { RequestHandler } from 'express'
+import { standingCharges } from '../domain/charges.ts'
+import { writeAmount } from '../domain/records.ts'
+import { refuse } from '../domain/refusal.ts'
+import type { World } from '../ports.ts'
+import { writeRefusal } from './answer.ts'
+import { known } from './caller.ts'
+import type { Dialects } from './caller.ts'
+
+/** GET /v1/limits: every limit and budget that applies to this caller, with what is used, held and left of it. */
+export function limits(dialects: Dialects, world: World): RequestHandler {
+  return known('/v1/limits', dialects, world, async ({ identity, response, family }) => {
+    const nowMs = world.clock.nowMs()
+    const charges = standingCharges(world.rules.policy(), identity, nowMs)
+    try {
+      const states = await world.ledger.balances(charges.map((charge) => charge.accumulator))
+      const data = charges.flatMap((charge, index) => {
+        const state = states[index]
+        return state === undefined ? [] : [describe(charge, state)]
+      })
+      response.json({ object: 'list', data })
+    } catch (error) {
+      world.events.ledgerFailed('balances', error)
+      const refusal = refuse('ledger_unavailable', 'Limits and budgets cannot be read right now. Try again shortly.')
+      const requestId = String(response.getHeader('x-request-id') ?? '')
+      const context = { requestId, receipt: undefined, retryCount: 0, isClaudeCode: false }
+      writeRefusal(response, refusal, dialects[family], context)
+    }
+  })
+}
+
+type StandingCharge = ReturnType<typeof standingCharges>[number]
+type State = Awaited<ReturnType<World['ledger']['balances']>>[number]
+
+function describe(charge: StandingCharge, state: State): object {
+  const write = (amount: number) => writeAmount(charge.unit, amount)
+  return {
+    object: charge.ruleKind,
+    rule: charge.rule,
+    dimension: charge.dimension,
+    subject: charge.subject,
+    unit: charge.unit,
+    limit: write(state.limit),
+    used: write(state.settled),
+    held: write(state.held),
+    remaining: write(Math.max(0, state.limit - state.settled - state.held)),
+    resets_at: charge.resetsAtMs === undefined ? null : new Date(charge.resetsAtMs).toISOString(),
+  }
+}

@@ -1,0 +1,90 @@
+/**
+ * The events of the business: each method defines its log line and its counters together.
+ */
+import type { Decision, Facts } from '../domain/decision.ts'
+import type { Settlement } from '../domain/settlement.ts'
+import type { Events } from '../ports.ts'
+import type { Logger } from './logger.ts'
+import type { Metrics } from './metrics.ts'
+
+/** A refused model name is the caller's text: only names the policy knows become labels. */
+function modelLabels(facts: Facts): { readonly model: string; readonly provider: string } {
+  const { target, ask } = facts
+  return target === undefined || ask === undefined
+    ? { model: 'other', provider: 'none' }
+    : { model: ask.model, provider: target.upstream.provider }
+}
+
+function decided(metrics: Metrics, decision: Decision, decidedInMs: number): void {
+  const operation = decision.facts.ask?.operation ?? 'none'
+  const refusal = decision.kind === 'refused' ? decision.refusal : undefined
+  metrics.requests.inc({ operation, ...modelLabels(decision.facts), decision: decision.kind, reason: refusal?.code ?? 'none' })
+  metrics.decisionSeconds.observe(decidedInMs / 1_000)
+  if (refusal?.limit !== undefined) metrics.rejections.inc({ rule: refusal.limit.rule })
+}
+
+const NANO_PER_USD = 1e9
+
+function settled(metrics: Metrics, settlement: Settlement): void {
+  const { ending, usage, basis } = settlement
+  const labels = modelLabels(settlement.admitted.facts)
+  metrics.settlements.inc({ outcome: ending.word, basis })
+  metrics.tokens.inc({ ...labels, direction: 'input' }, usage.inputTokens)
+  metrics.tokens.inc({ ...labels, direction: 'output' }, usage.outputTokens)
+  // A gauge for dashboards: the exact sum is the log's.
+  metrics.costUsd.inc(labels, Number(settlement.cost) / NANO_PER_USD)
+  metrics.upstreamSeconds.observe({ provider: labels.provider }, ending.totalMs / 1_000)
+  if (ending.firstByteMs !== undefined) {
+    metrics.firstByteSeconds.observe({ provider: labels.provider }, ending.firstByteMs / 1_000)
+  }
+}
+
+export function createEvents(logger: Logger, metrics: Metrics): Events {
+  return {
+    decided(decision, decidedInMs) {
+      decided(metrics, decision, decidedInMs)
+    },
+    authenticationFailed(issuer, reason) {
+      metrics.authenticationFailures.inc({ issuer: issuer ?? 'none', reason })
+    },
+    settled(settlement) {
+      settled(metrics, settlement)
+      if (settlement.flags.includes('bound_exceeded')) {
+        const { call, target } = settlement.admitted.facts
+        metrics.boundExceeded.inc()
+        logger.error({ callId: call.id, model: target.model }, 'billed above the bound')
+      }
+    },
+    settlementDelayed(callId, store, attempt, error) {
+      metrics.storeErrors.inc({ store, operation: 'settle' })
+      logger.warn({ callId, store, attempt, error }, 'settlement delayed')
+    },
+    settlementAbandoned(callId, store, error) {
+      metrics.storeErrors.inc({ store, operation: 'settle_abandoned' })
+      logger.error({ callId, store, error }, 'settlement abandoned; the hold expires to its estimate')
+    },
+    upstreamFailed(upstream, kind) {
+      metrics.upstreamErrors.inc({ upstream, kind })
+      logger.warn({ upstream, kind }, 'upstream failed')
+    },
+    ledgerFailed(operation, error) {
+      metrics.storeErrors.inc({ store: 'ledger', operation })
+      logger.error({ operation, error }, 'ledger failed')
+    },
+    auditFailed(error) {
+      metrics.storeErrors.inc({ store: 'audit', operation: 'append' })
+      logger.error({ error }, 'audit log failed')
+    },
+    holdsExpired(count) {
+      metrics.holds.inc({ event: 'expired' }, count)
+      logger.warn({ count }, 'holds expired and were charged in full')
+    },
+    holdsLost(count) {
+      metrics.holds.inc({ event: 'lost' }, count)
+      logger.warn({ count }, 'open calls whose holds are gone')
+    },
+    unexpected(where, error) {
+      logger.error({ where, error }, 'unexpected')
+    },
+  }
+}
