@@ -65,6 +65,7 @@ function bucket(charge: PlannedCharge, state: AccumulatorState | undefined): Mem
     kind: charge.accumulator.shape.kind,
     unit: charge.unit,
     need: write(charge.amount),
+    end: windowEnd(charge),
     ...(state && {
       lim: write(state.limit),
       used: write(state.settled),
@@ -187,4 +188,45 @@ export function settlementRecord(settlement: Settlement, id: string, pseudonym: 
 function windowEnd(charge: PlannedCharge): number | undefined {
   const { shape } = charge.accumulator
   return shape.kind === 'budget' && shape.window !== null ? shape.window.endMs : undefined
+}
+
+/**
+ * The record that closes a decision whose process died: nothing is known, so the bound that was held stands. Made from
+ * the decision's own record, because nothing else survived.
+ */
+export function crashRecord(decision: RecordDraft, id: string): RecordDraft {
+  const estimate = membersOf(decision['est'])
+  return {
+    v: 1,
+    type: 'settle',
+    id,
+    ref: { id: decision.id },
+    rsv: decision['rsv'],
+    act: decision['act'],
+    mdl: decision['mdl'],
+    out: 'crash',
+    basis: 'estimate_after_crash',
+    use: { in: estimate['in'], out: estimate['out'] },
+    usd: { est: estimate['usd'], act: estimate['usd'], delta: formatUsd(toNanoUsd(0n)) },
+    lines: [],
+    bkt: listOf(decision['bkt']).map((entry) => {
+      const { id: key, rule, kind, unit, need, end } = membersOf(entry)
+      return { id: key, rule, kind, unit, held: need, act: need, end }
+    }),
+    prc: decision['prc'],
+  }
+}
+
+/** A member that is an object, or an empty one. */
+export function membersOf(value: RecordValue | undefined): Members {
+  return typeof value === 'object' && !isList(value) ? value : {}
+}
+
+/** A member that is a list, or an empty one. */
+export function listOf(value: RecordValue | undefined): readonly RecordValue[] {
+  return isList(value) ? value : []
+}
+
+function isList(value: RecordValue | undefined): value is readonly RecordValue[] {
+  return Array.isArray(value)
 }

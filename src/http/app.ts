@@ -11,7 +11,7 @@ import { live, ready } from './health.ts'
 import { inference } from './inference.ts'
 import { limits } from './limits.ts'
 import { getModel, listModels } from './models.ts'
-import { unknownRoute, wrongMethod } from './unknown-route.ts'
+import { failure, unknownRoute, wrongMethod } from './unknown-route.ts'
 
 const dialects: Dialects = { openai: openaiChat, anthropic: anthropicMessages }
 
@@ -44,6 +44,7 @@ export function createApp(parts: AppParts): Express {
   }
   operations(app, parts)
   app.use(unknownRoute(dialects, world))
+  app.use(failure(dialects, world))
   return app
 }
 

@@ -1,6 +1,6 @@
-import type { RequestHandler } from 'express'
+import type { ErrorRequestHandler, RequestHandler } from 'express'
 import { refuse } from '../domain/refusal.ts'
-import type { Ids } from '../ports.ts'
+import type { Events, Ids } from '../ports.ts'
 import { writeRefusal } from './answer.ts'
 import { familyOf } from './caller.ts'
 import type { Dialects } from './caller.ts'
@@ -21,5 +21,19 @@ export function wrongMethod(allowed: string, dialects: Dialects, world: { readon
     const refusal = refuse('method_not_allowed', `${request.path} takes ${allowed}, not ${request.method}.`)
     const context = { ...readRefusalContext(request, world.ids.next()), receipt: undefined }
     writeRefusal(response, refusal, dialects[familyOf(request)], context, { allow: allowed })
+  }
+}
+
+/** A fault of our own on any route: logged, and answered without a word of detail. */
+export function failure(
+  dialects: Dialects,
+  world: { readonly ids: Ids; readonly events: Events },
+): ErrorRequestHandler {
+  // Express tells an error handler by its four parameters.
+  return (error: unknown, request, response, _next) => {
+    world.events.unexpected(request.path, error)
+    const refusal = refuse('internal', 'The gateway failed on this request.')
+    const context = { ...readRefusalContext(request, world.ids.next()), receipt: undefined }
+    writeRefusal(response, refusal, dialects[familyOf(request)], context)
   }
 }
