@@ -1,0 +1,110 @@
+/**
+ * Reads the fields that are acted on and keeps the first fault. `null` counts as absent, as both vendors take it.
+ */
+import type { InvalidAsk } from '../domain/ask.ts'
+import type { JsonObject } from './json-value.ts'
+import { isObject } from './json-value.ts'
+import { invalid } from './request-body.ts'
+
+interface Bounds {
+  readonly min: number
+  readonly max: number
+}
+
+/** Whole numbers above this are not exact in JSON readers that use doubles. */
+export const INTEGER_MAX = Number.MAX_SAFE_INTEGER
+
+/** Longest model name: longer than any vendor's, short enough for logs and records. */
+const MODEL_NAME_MAX = 256
+
+/** Model names are printable; control characters in them could forge log lines. */
+// oxlint-disable-next-line no-control-regex
+const CONTROL = /[\u0000-\u001f\u007f]/
+
+export class FieldReader {
+  readonly #root: JsonObject
+  /** Owned by this reader; set once, by the first fault. */
+  #fault: InvalidAsk | undefined
+
+  constructor(root: JsonObject) {
+    this.#root = root
+  }
+
+  get fault(): InvalidAsk | undefined {
+    return this.#fault
+  }
+
+  refuse(field: string, rest: string): undefined {
+    this.#fault ??= invalid(field, `${field} ${rest}`)
+    return undefined
+  }
+
+  /** A field's value, undefined when it is absent or null. */
+  value(name: string): unknown {
+    const value = Object.hasOwn(this.#root, name) ? this.#root[name] : undefined
+    return value === null ? undefined : value
+  }
+
+  model(): string {
+    const value = this.value('model')
+    if (typeof value === 'string' && value !== '' && value.length <= MODEL_NAME_MAX && !CONTROL.test(value)) {
+      return value
+    }
+    this.refuse('model', `must be the name of a model: a string of 1 to ${MODEL_NAME_MAX} printable characters.`)
+    return ''
+  }
+
+  boolean(name: string): boolean | undefined {
+    const value = this.value(name)
+    if (value === undefined || typeof value === 'boolean') return value
+    return this.refuse(name, 'must be true or false.')
+  }
+
+  integer(name: string, { min, max }: Bounds): number | undefined {
+    const value = this.value(name)
+    if (value === undefined) return undefined
+    if (typeof value === 'number' && Number.isInteger(value) && value >= min && value <= max) return value
+    const range = max === INTEGER_MAX ? `a whole number, ${min} or more` : `an integer from ${min} to ${max}`
+    return this.refuse(name, `must be ${range}.`)
+  }
+
+  oneOf(name: string, values: readonly string[]): string | undefined {
+    const value = this.value(name)
+    if (value === undefined) return undefined
+    if (typeof value === 'string' && values.includes(value)) return value
+    return this.refuse(name, `must be one of ${values.join(', ')}.`)
+  }
+
+  object(name: string): JsonObject | undefined {
+    const value = this.value(name)
+    if (value === undefined || isObject(value)) return value
+    return this.refuse(name, 'must be an object.')
+  }
+
+  list(name: string): readonly unknown[] | undefined {
+    const value = this.value(name)
+    if (value === undefined) return undefined
+    if (Array.isArray(value)) return value
+    return this.refuse(name, 'must be an array.')
+  }
+
+  /** A list of objects that must be there and have at least one item. */
+  messages(): readonly JsonObject[] {
+    const value = this.value('messages')
+    if (!Array.isArray(value) || value.length === 0) {
+      this.refuse('messages', 'must be a non-empty array.')
+      return []
+    }
+    return this.objects(value, 'messages')
+  }
+
+  /** The items, each of which must be an object. */
+  objects(items: readonly unknown[], name: string): readonly JsonObject[] {
+    const objects = items.filter(isObject)
+    if (objects.length !== items.length) {
+      const index = items.findIndex((item) => !isObject(item))
+      this.refuse(`${name}[${index}]`, 'must be an object.')
+    }
+    return objects
+  }
+}

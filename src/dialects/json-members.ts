@@ -1,0 +1,210 @@
+/**
+ * Finds the members of a JSON object in its bytes, so that single values can be replaced while every other byte of the
+ * caller's body stays as it was: re-serialising would change 20-digit integers, spacing and order.
+ *
+ * One pass, no recursion, each byte looked at once or twice. It finds offsets and does not validate: `JSON.parse` of the
+ * same bytes decides whether they are JSON, and for what is JSON the offsets are exact.
+ */
+
+export interface Member {
+  /** The key, unescaped. */
+  readonly key: string
+  /** Offset of the key's opening quote. */
+  readonly keyStart: number
+  /** Offset of the value's first byte. */
+  readonly valueStart: number
+  /** Offset after the value's last byte. */
+  readonly valueEnd: number
+}
+
+export interface ScannedObject {
+  readonly kind: 'object'
+  /** Offset of `{`. */
+  readonly start: number
+  /** Offset after `}`. */
+  readonly end: number
+  readonly members: readonly Member[]
+  /** Members of this object and of every object inside it: a parsed tree with fewer has lost duplicates. */
+  readonly memberCount: number
+}
+
+export interface ScanFault {
+  readonly kind: 'fault'
+  readonly fault: 'not_an_object' | 'too_deep' | 'malformed'
+}
+
+/** Deepest nesting accepted: far above any real request, far below what exhausts a recursive reader further on. */
+export const JSON_DEPTH_MAX = 128
+
+/** Strings shorter than this are walked in place; a native search pays only for longer ones. */
+const SHORT_STRING = 32
+
+const QUOTE = 0x22
+const BACKSLASH = 0x5c
+const OPEN_BRACE = 0x7b
+const OPEN_BRACKET = 0x5b
+const CLOSE_BRACE = 0x7d
+const CLOSE_BRACKET = 0x5d
+const COLON = 0x3a
+const COMMA = 0x2c
+
+/** Space, tab, line feed, carriage return: the white space of RFC 8259, section 2. */
+export function isJsonSpace(byte: number | undefined): boolean {
+  return byte === 0x20 || byte === 0x0a || byte === 0x0d || byte === 0x09
+}
+
+/** Scans the object that starts at or after `from` (white space before it is skipped). */
+export function scanObject(bytes: Uint8Array, from = 0): ScannedObject | ScanFault {
+  let start = from
+  while (isJsonSpace(bytes[start])) start += 1
+  if (bytes[start] !== OPEN_BRACE) return { kind: 'fault', fault: 'not_an_object' }
+  return new Scan(bytes, start).run()
+}
+
+/** State of one scan. Only members of the outermost object (depth 1) are collected. */
+class Scan {
+  readonly #bytes: Uint8Array
+  readonly #start: number
+  readonly #members: Member[] = []
+  #depth = 1
+  #colons = 0
+  #keyStart = -1
+  #keyEnd = -1
+  #afterColon = false
+  #valueStart = -1
+  /** Offset after the last byte that was not white space. */
+  #last = -1
+
+  constructor(bytes: Uint8Array, start: number) {
+    this.#bytes = bytes
+    this.#start = start
+  }
+
+  run(): ScannedObject | ScanFault {
+    const bytes = this.#bytes
+    for (let at = this.#start + 1; at < bytes.length;) {
+      const byte = bytes[at]
+      if (byte === QUOTE) {
+        const end = stringEnd(bytes, at)
+        if (end < 0) break
+        this.#string(at, end)
+        at = end
+        continue
+      }
+      const fault = this.#byte(byte, at)
+      if (fault !== undefined) return { kind: 'fault', fault }
+      if (this.#depth === 0) return this.#done(at + 1)
+      at += 1
+    }
+    return { kind: 'fault', fault: 'malformed' }
+  }
+
+  #string(start: number, end: number): void {
+    if (this.#depth === 1) {
+      if (this.#afterColon) this.#value(start)
+      else if (this.#keyStart < 0) {
+        this.#keyStart = start
+        this.#keyEnd = end
+      }
+    }
+    this.#last = end
+  }
+
+  #byte(byte: number | undefined, at: number): ScanFault['fault'] | undefined {
+    if (isJsonSpace(byte)) return undefined
+    if (byte === OPEN_BRACE || byte === OPEN_BRACKET) {
+      this.#value(at)
+      this.#depth += 1
+      if (this.#depth > JSON_DEPTH_MAX) return 'too_deep'
+    } else if (byte === CLOSE_BRACE || byte === CLOSE_BRACKET) {
+      this.#depth -= 1
+      if (this.#depth === 0) return this.#close(true)
+    } else if (byte === COLON) {
+      this.#colons += 1
+      if (this.#depth === 1) this.#afterColon = true
+      return undefined
+    } else if (byte === COMMA) {
+      return this.#depth === 1 ? this.#close(false) : undefined
+    } else {
+      this.#value(at)
+    }
+    this.#last = at + 1
+    return undefined
+  }
+
+  #value(at: number): void {
+    if (this.#depth === 1 && this.#afterColon && this.#valueStart < 0) this.#valueStart = at
+  }
+
+  #close(last: boolean): ScanFault['fault'] | undefined {
+    if (this.#keyStart < 0 && last && this.#members.length === 0) return undefined
+    const key = this.#keyStart < 0 ? undefined : unquote(this.#bytes, this.#keyStart, this.#keyEnd)
+    if (key === undefined || this.#valueStart < 0) return 'malformed'
+    this.#members.push({ key, keyStart: this.#keyStart, valueStart: this.#valueStart, valueEnd: this.#last })
+    this.#keyStart = -1
+    this.#valueStart = -1
+    this.#afterColon = false
+    return undefined
+  }
+
+  #done(end: number): ScannedObject {
+    return { kind: 'object', start: this.#start, end, members: this.#members, memberCount: this.#colons }
+  }
+}
+
+/** Offset after the closing quote of the string that opens at `start`, or -1 when it never closes. */
+export function stringEnd(bytes: Uint8Array, start: number): number {
+  let at = start + 1
+  for (const stop = at + SHORT_STRING; at < stop && at < bytes.length; at += 1) {
+    const byte = bytes[at]
+    if (byte === QUOTE) return at + 1
+    if (byte === BACKSLASH) at += 1
+  }
+  for (;;) {
+    const quote = bytes.indexOf(QUOTE, at)
+    if (quote < 0) return -1
+    let before = quote
+    while (before > at && bytes[before - 1] === BACKSLASH) before -= 1
+    if ((quote - before) % 2 === 0) return quote + 1
+    at = quote + 1
+  }
+}
+
+function unquote(bytes: Uint8Array, start: number, end: number): string | undefined {
+  const text = Buffer.from(bytes.buffer, bytes.byteOffset + start, end - start).toString('utf8')
+  if (!text.includes('\\')) return text.slice(1, -1)
+  try {
+    const key: unknown = JSON.parse(text)
+    return typeof key === 'string' ? key : undefined
+  } catch {
+    return undefined
+  }
+}
+
+/** Replaces the bytes from `start` up to `end`; equal offsets insert. */
+export interface Edit {
+  readonly start: number
+  readonly end: number
+  readonly text: string
+}
+
+/** The bytes with all edits applied; edits must not overlap. Without edits it is the very same array. */
+export function splice(bytes: Uint8Array, edits: readonly Edit[]): Uint8Array {
+  if (edits.length === 0) return bytes
+  const pieces: Uint8Array[] = []
+  let at = 0
+  for (const edit of [...edits].sort((left, right) => left.start - right.start)) {
+    pieces.push(bytes.subarray(at, edit.start), Buffer.from(edit.text, 'utf8'))
+    at = edit.end
+  }
+  pieces.push(bytes.subarray(at))
+  return Buffer.concat(pieces)
+}
+
+/** The edit that gives the object a member with this value (JSON text): in place when it has one, else as its first. */
+export function setMember(object: ScannedObject, key: string, json: string): Edit {
+  const member = object.members.find((candidate) => candidate.key === key)
+  if (member) return { start: member.valueStart, end: member.valueEnd, text: json }
+  const at = object.start + 1
+  return { start: at, end: at, text: `${JSON.stringify(key)}:${json}${object.members.length > 0 ? ',' : ''}` }
+}

@@ -1,0 +1,88 @@
+/**
+ * Reads a request body once, with everything refused on which two readers could disagree: invalid UTF-8, members named
+ * twice (one reader takes the first, another the last: what was estimated would not be what is billed) and absurd depth.
+ */
+import { isUtf8 } from 'node:buffer'
+
+import type { InvalidAsk } from '../domain/ask.ts'
+import type { JsonObject } from './json-value.ts'
+import { asBuffer, countMembers, isObject } from './json-value.ts'
+import { JSON_DEPTH_MAX, scanObject } from './json-members.ts'
+import type { ScannedObject } from './json-members.ts'
+
+export interface RequestBody {
+  readonly kind: 'body'
+  readonly root: JsonObject
+  /** UTF-8 bytes of the body, or of its NFC form when that is longer: some tokenizers normalise first. */
+  readonly nfcBytes: number
+}
+
+/** Above this size a body with non-ASCII text is bounded instead of normalised, so that no body blocks the event loop. */
+const NFC_EXACT_BYTES_MAX = 1024 * 1024
+
+/** NFC makes UTF-8 at most three times as long (Unicode FAQ, normalization); ASCII it leaves alone. */
+const NFC_GROWTH_MAX = 3
+
+/** Key names that are safe to repeat to the caller. */
+const PLAIN_KEY = /^\w{1,64}$/
+
+export function invalid(field: string | undefined, message: string): InvalidAsk {
+  return { kind: 'invalid', field, message }
+}
+
+/** Parses a body; `visit` is shown every object in it. */
+export function readRequestBody(
+  body: Uint8Array,
+  visit: (object: JsonObject) => void = () => undefined,
+): RequestBody | InvalidAsk {
+  if (body.length === 0) return invalid(undefined, 'The body is empty; send a JSON object.')
+  if (!isUtf8(body)) return invalid(undefined, 'The body is not valid UTF-8; encode the JSON as UTF-8.')
+  const scan = scanObject(body)
+  if (scan.kind === 'fault' && scan.fault === 'too_deep') {
+    return invalid(undefined, `The body is nested deeper than ${JSON_DEPTH_MAX} levels; flatten it.`)
+  }
+  const text = asBuffer(body).toString('utf8')
+  const parsed = parse(text)
+  if ('kind' in parsed) return parsed
+  const { root } = parsed
+  if (!isObject(root) || scan.kind === 'fault') {
+    return invalid(undefined, 'The body must be a JSON object.')
+  }
+  return (
+    duplicateFault(scan, countMembers(root, visit)) ?? { kind: 'body', root, nfcBytes: nfcBytes(text, body.length) }
+  )
+}
+
+function parse(text: string): { readonly root: unknown } | InvalidAsk {
+  try {
+    return { root: JSON.parse(text) }
+  } catch (error) {
+    // The parser's own message quotes the body; only the position in it is repeated.
+    const position = error instanceof Error ? /position (\d+)/.exec(error.message)?.[1] : undefined
+    const where = position === undefined ? '' : ` (at character ${position})`
+    return invalid(undefined, `The body is not valid JSON${where}; send a JSON object.`)
+  }
+}
+
+function duplicateFault(scan: ScannedObject, distinct: number): InvalidAsk | undefined {
+  const seen = new Set<string>()
+  for (const { key } of scan.members) {
+    if (seen.has(key)) {
+      const field = PLAIN_KEY.test(key) ? key : undefined
+      return invalid(field, `${field ?? 'A field'} is given twice; give each field once.`)
+    }
+    seen.add(key)
+  }
+  if (scan.memberCount === distinct) return undefined
+  return invalid(undefined, 'An object in the body names a member twice; name each member once.')
+}
+
+function nfcBytes(text: string, bytes: number): number {
+  if (text.length === bytes) return bytes
+  if (bytes > NFC_EXACT_BYTES_MAX) {
+    // Each non-ASCII byte is at most two per surplus byte: 2-, 3- and 4-byte characters have 1, 2 and 2 surplus bytes.
+    const nonAscii = Math.min(bytes, 2 * (bytes - text.length))
+    return bytes + (NFC_GROWTH_MAX - 1) * nonAscii
+  }
+  return Math.max(bytes, Buffer.byteLength(text.normalize('NFC'), 'utf8'))
+}
