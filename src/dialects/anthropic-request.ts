@@ -60,9 +60,12 @@ export function parseMessages(body: Uint8Array): ParsedAsk | InvalidAsk {
 function readStored(fields: FieldReader, content: Content): void {
   for (const name of STORED_CONTENT) if (fields.value(name) !== undefined) content.opaque.add(name)
   const edits = fields.object('context_management')?.['edits']
-  const compacts = (edit: unknown) => isObject(edit) && String(edit['type']).startsWith('compact')
   // Compaction reads the whole context once more and writes a summary, both billed on top.
   if (Array.isArray(edits) && edits.some(compacts)) content.opaque.add('context_management.edits')
+}
+
+function compacts(edit: unknown): boolean {
+  return isObject(edit) && String(edit['type']).startsWith('compact')
 }
 
 /** Interleaved thinking may spend a budget above `max_tokens`: the larger is the bound. */

@@ -80,6 +80,7 @@ export class MessageStream implements StreamReader {
       case 'error':
         this.#failed = true
         break
+      case undefined:
       default:
         // Pings and events of later versions pass unread.
         break
