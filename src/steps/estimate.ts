@@ -116,25 +116,23 @@ export function couldFit(
     if (charge === undefined || charge.basis !== 'upper') return false
     const share = shareOf(charge.unit, floor, bound)
     const room = BigInt(Math.max(0, Math.floor(state.limit - state.settled - state.held)))
-    return share !== undefined && BigInt(charge.amount) * share.least <= room * share.whole
+    return share !== 'incurable' && BigInt(charge.amount) * share.least <= room * share.whole
   })
 }
 
-function shareOf(unit: Unit, floor: Floor, bound: Estimate): { least: bigint; whole: bigint } | undefined {
-  switch (unit) {
-    case 'usd':
-      return { least: floor.cost, whole: bound.cost.upper }
-    case 'tokens':
-      return {
-        least: BigInt(floor.inputTokens + floor.outputTokens),
-        whole: BigInt(bound.inputTokens.upper + bound.outputTokens.upper),
-      }
-    case 'input_tokens':
-      return { least: BigInt(floor.inputTokens), whole: BigInt(bound.inputTokens.upper) }
-    case 'output_tokens':
-    case 'requests':
-    case 'concurrent':
-      return undefined
+/** How much of a charge would be left without any text. */
+interface Share {
+  readonly least: bigint
+  readonly whole: bigint
+}
+
+function shareOf(unit: Unit, floor: Floor, bound: Estimate): Share | 'incurable' {
+  if (unit === 'usd') return { least: floor.cost, whole: bound.cost.upper }
+  if (unit === 'input_tokens') return { least: BigInt(floor.inputTokens), whole: BigInt(bound.inputTokens.upper) }
+  if (unit !== 'tokens') return 'incurable'
+  return {
+    least: BigInt(floor.inputTokens) + BigInt(floor.outputTokens),
+    whole: BigInt(bound.inputTokens.upper) + BigInt(bound.outputTokens.upper),
   }
 }
 
