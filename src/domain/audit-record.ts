@@ -3,6 +3,7 @@
  * it puts the record in order. Keys are lower case, numbers are integers, money is a string with nine decimals, times are
  * RFC 3339 in UTC with three decimals; an absent value has no key. No content, no credential, no name of a person.
  */
+import { canonicalJson } from './canonical-json.ts'
 
 /** A JSON value as records may hold it: no floats, no null. */
 export type RecordValue =
@@ -40,4 +41,80 @@ export interface AuditRecord extends RecordDraft {
   readonly seq: number
   /** When it was put in order; never earlier than the record before it. */
   readonly t: string
+}
+
+/** Longest line of a record in bytes: an entry of a C2SP tlog-tiles bundle has a 16-bit length. */
+export const RECORD_BYTES_MAX = 65_535
+
+/**
+ * A draft as canonical text with room for what the log adds: the members whose keys sort before `log`, before `seq`,
+ * before `t`, and after it. Whoever orders the records only joins texts and never parses.
+ */
+export type RecordParts = readonly [string, string, string, string]
+
+const ASSIGNED_BY_LOG = ['log', 'seq', 't'] as const
+
+export function recordParts(draft: RecordDraft): RecordParts {
+  const parts: [string, string, string, string] = ['', '', '', '']
+  for (const key of Object.keys(draft).toSorted()) {
+    const value = draft[key]
+    if (value === undefined) continue
+    if (ASSIGNED_BY_LOG.some((name) => name === key)) throw new TypeError(`record.${key}: only the log assigns it`)
+    const slot = key < 'log' ? 0 : key < 'seq' ? 1 : key < 't' ? 2 : 3
+    parts[slot] += `${JSON.stringify(key)}:${canonicalJson(value)},`
+  }
+  // The last part holds `type` and `v`, so it ends in a comma that nothing follows.
+  parts[3] = parts[3].slice(0, -1)
+  return parts
+}
+
+/** RFC 8785 text of the record, without a line end. */
+export function recordLine(parts: RecordParts, place: { log: string; seq: number; timeMs: number }): string {
+  const log = `"log":${JSON.stringify(place.log)},`
+  return `{${parts[0]}${log}${parts[1]}"seq":${place.seq},${parts[2]}"t":"${recordTime(place.timeMs)}",${parts[3]}}`
+}
+
+/** RFC 3339 in UTC with three decimals. */
+export function recordTime(timeMs: number): string {
+  return new Date(timeMs).toISOString()
+}
+
+const TIME_PATTERN = /^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z$/u
+
+/** The record of a line; undefined when the line is no record. Whether it is genuine is for its hash to say. */
+export function parseRecord(line: Uint8Array): AuditRecord | undefined {
+  try {
+    const value: unknown = JSON.parse(Buffer.from(line.buffer, line.byteOffset, line.length).toString('utf8'))
+    return isRecord(value) ? value : undefined
+  } catch {
+    return undefined
+  }
+}
+
+/** Checks the envelope alone: a reader of members must expect any of them to be absent. */
+function isRecord(value: unknown): value is AuditRecord {
+  if (typeof value !== 'object' || value === null) return false
+  const { v, type, id, log, seq, t }: Record<string, unknown> = { ...value }
+  const hasNames = v === 1 && typeof type === 'string' && typeof id === 'string' && typeof log === 'string'
+  return hasNames && Number.isSafeInteger(seq) && Number(seq) >= 0 && typeof t === 'string' && TIME_PATTERN.test(t)
+}
+
+/** What a record does to the set of calls whose settlement is owed. */
+export type Settles = { readonly kind: 'opens' | 'closes'; readonly decisionId: string } | { readonly kind: 'neither' }
+
+/** An admitted call owes a settlement; a settlement pays it. */
+export function settlesOf(record: RecordDraft): Settles {
+  if (record.type === 'decision') {
+    const out = memberOf(record['dec'], 'out')
+    return out === 'admit' || out === 'degrade' ? { kind: 'opens', decisionId: record.id } : { kind: 'neither' }
+  }
+  const reference = record.type === 'settle' ? memberOf(record['ref'], 'id') : undefined
+  return reference === undefined ? { kind: 'neither' } : { kind: 'closes', decisionId: reference }
+}
+
+/** A string member of a nested object of a record. */
+export function memberOf(value: RecordValue | undefined, key: string): string | undefined {
+  if (typeof value !== 'object') return undefined
+  const member: unknown = Object.getOwnPropertyDescriptor(value, key)?.value
+  return typeof member === 'string' ? member : undefined
 }
