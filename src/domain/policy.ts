@@ -6,7 +6,10 @@ import type { IdentityDimension } from './identity.ts'
 /** Everything a rule can be keyed by or match on. */
 export type Dimension = IdentityDimension | 'model' | 'operation' | 'upstream'
 
-/** One test of one dimension. For list dimensions a test holds when any value of the caller passes it. */
+/**
+ * One test of one dimension. For list dimensions a test holds when any value of the caller passes it; `not` is the
+ * opposite of that, so it holds when no value passes.
+ */
 export type Test =
   | { readonly kind: 'anyOf'; readonly values: ReadonlySet<string> }
   | { readonly kind: 'not'; readonly test: Test }
@@ -87,7 +90,7 @@ export type OnLedgerError = 'closed'
 
 export interface LimitRule {
   readonly name: string
-  /** 8 characters of base62, from name, unit, shape kind and window; not from the amount. */
+  /** 8 characters of base62, from name, key, unit, shape kind and window; not from the amount, so raising it keeps the count. */
   readonly id: string
   readonly match: Match
   readonly key: readonly Dimension[]
@@ -102,6 +105,7 @@ export type Period = 'minute' | 'hour' | 'day' | 'week' | 'month' | 'lifetime'
 
 export interface BudgetRule {
   readonly name: string
+  /** As a limit's, from name, key, unit and period. */
   readonly id: string
   readonly match: Match
   readonly key: readonly Dimension[]
@@ -167,4 +171,6 @@ export interface Policy {
   readonly destinations: Destinations
   /** Every role that some rule names; a limit keyed by role without a role match charges these. */
   readonly knownRoles: ReadonlySet<string>
+  /** The same for groups. */
+  readonly knownGroups: ReadonlySet<string>
 }

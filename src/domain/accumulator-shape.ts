@@ -1,0 +1,57 @@
+/**
+ * How a compiled rule is counted: which kind of accumulator, with which limit, over which window.
+ */
+import type { AccumulatorShape, CalendarWindow } from './accumulator.ts'
+import type { BudgetRule, LimitRule } from './policy.ts'
+import { alignedWindow, windowAt } from './window.ts'
+
+export type Countable = LimitRule | BudgetRule
+
+export interface Counted {
+  readonly shape: AccumulatorShape
+  readonly limit: number
+  /** Present for everything that starts anew at an edge; its start is part of the accumulator's key. */
+  readonly window: CalendarWindow | undefined
+}
+
+const HOUR_MS = 3_600_000
+
+/** Sub-windows of a ring: capacity comes back at most one of them late, so long windows are cut finer. */
+const SLOTS = 12
+const SLOTS_LONG = 30
+
+/** Used where a window of odd seconds does not divide by 12: sub-windows are whole milliseconds. */
+const SLOTS_ODD = 10
+
+export function shapeOf(rule: Countable, nowMs: number): Counted {
+  if (!('shape' in rule)) {
+    const window = windowAt(rule.period, rule.timeZone, nowMs)
+    return { shape: { kind: 'budget', window }, limit: rule.amount, window: window ?? undefined }
+  }
+  const { shape } = rule
+  switch (shape.kind) {
+    case 'gcra': {
+      const { amount, periodMs, burst } = shape
+      return { shape: { kind: 'bucket', amount, periodMs }, limit: burst, window: undefined }
+    }
+    case 'sliding': {
+      const { amount, periodMs } = shape
+      return {
+        shape: { kind: 'sliding', windowMs: periodMs, slots: slotsOf(periodMs) },
+        limit: amount,
+        window: undefined,
+      }
+    }
+    case 'fixed': {
+      const window = alignedWindow(shape.periodMs, nowMs)
+      return { shape: { kind: 'budget', window }, limit: shape.amount, window }
+    }
+    case 'concurrent':
+      return { shape: { kind: 'concurrency' }, limit: shape.amount, window: undefined }
+  }
+}
+
+function slotsOf(windowMs: number): number {
+  if (windowMs >= HOUR_MS) return SLOTS_LONG
+  return windowMs % SLOTS === 0 ? SLOTS : SLOTS_ODD
+}

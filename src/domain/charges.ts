@@ -1,0 +1,203 @@
+/**
+ * What one call takes from which accumulators. Every limit and every budget that matches applies; none stands in for
+ * another, and a caller that lacks a value which one of them counts by is refused rather than not counted.
+ */
+import type { Accumulator, Charge } from './accumulator.ts'
+import { shapeOf, type Countable } from './accumulator-shape.ts'
+import type { Ask } from './ask.ts'
+import type { Estimate } from './estimate.ts'
+import type { Identity } from './identity.ts'
+import { holds, isListDimension, matchFacts, type MatchFacts } from './match.ts'
+import { AMOUNT_MAX, toAmount, type NanoUsd } from './money.ts'
+import type { Policy, Unit, Upstream } from './policy.ts'
+import { refuse, type Refusal } from './refusal.ts'
+import { keysOf, type KeyFault, type RuleKey } from './rule-keys.ts'
+
+export interface PlannedCharge extends Charge {
+  readonly rule: string
+  readonly ruleKind: 'limit' | 'budget'
+  readonly unit: Unit
+  /** The rule's key, e.g. `tenant,team`. */
+  readonly dimension: string
+  /** The caller's own values of that key, e.g. `acme,research`. */
+  readonly subject: string
+  /** What the rule's author wants the refused caller to read. */
+  readonly message?: string | undefined
+  /** End of the window, for rules that have one. */
+  readonly resetsAtMs?: number | undefined
+  /** Zone whose calendar cut the window. */
+  readonly timeZone?: string | undefined
+  /** Budgets hold the most a call can take, rates draw what it probably takes. */
+  readonly basis: 'upper' | 'expected'
+  /** What everything drawn is multiplied by; 1 for all but weighted limits. */
+  readonly weight?: number | undefined
+}
+
+interface Where {
+  readonly upstream: Pick<Upstream, 'name'>
+}
+
+export interface Planned {
+  readonly kind: 'planned'
+  readonly charges: readonly PlannedCharge[]
+}
+
+/** What a settled call really took. */
+export interface Actual {
+  readonly costNanoUsd: NanoUsd
+  readonly inputTokens: number
+  readonly outputTokens: number
+}
+
+/** Every charge of one call, or the refusal of a caller that some rule cannot count. */
+export function planCharges(
+  policy: Policy,
+  identity: Identity,
+  ask: Pick<Ask, 'model' | 'operation'>,
+  target: Where,
+  estimate: Estimate,
+  nowMs: number,
+): Planned | Refusal {
+  const request = { model: ask.model, operation: ask.operation, upstream: target.upstream.name }
+  const facts = matchFacts(policy.classification, identity, request)
+  const charges: PlannedCharge[] = []
+  const encoded = new Map<string, string>()
+  for (const rules of [policy.limits, policy.budgets]) {
+    for (const rule of rules) {
+      if (!holds(rule.match, facts)) continue
+      const keys = keysOf(rule, facts, policy, encoded)
+      if (keys.kind === 'fault') return uncountable(rule, keys)
+      for (const key of keys.keys) charges.push(chargeOf({ rule, key, facts, policy, estimate, nowMs }))
+    }
+  }
+  return { kind: 'planned', charges }
+}
+
+/**
+ * The accumulators that apply to a caller whatever it asks for, with nothing taken from them. Tests of the request (model,
+ * operation, upstream) count as passed; rules that count by the request, or that cannot count this caller, are left out.
+ */
+export function standingCharges(policy: Policy, identity: Identity, nowMs: number): readonly PlannedCharge[] {
+  const facts = matchFacts(policy.classification, identity)
+  const encoded = new Map<string, string>()
+  return [...policy.limits, ...policy.budgets].flatMap((rule) => {
+    if (
+      !holds(
+        rule.match.filter(({ dimension }) => !isOfRequest(dimension)),
+        facts,
+      )
+    )
+      return []
+    const keys = keysOf(rule, facts, policy, encoded)
+    if (keys.kind === 'fault') return []
+    return keys.keys.map((key) => chargeOf({ rule, key, facts, policy, estimate: undefined, nowMs }))
+  })
+}
+
+function isOfRequest(dimension: string): boolean {
+  return dimension === 'model' || dimension === 'operation' || dimension === 'upstream'
+}
+
+/** What each planned charge becomes once the call is over; calls and places stay what they are. */
+export function actualCharges(planned: readonly PlannedCharge[], actual: Actual): readonly number[] {
+  return planned.map((charge) => {
+    const amount = actualOf(charge.unit, actual)
+    return amount === undefined ? charge.amount : weighed(amount, charge.weight ?? 1)
+  })
+}
+
+function actualOf(unit: Unit, actual: Actual): number | undefined {
+  if (unit === 'usd') return toAmount(actual.costNanoUsd)
+  if (unit === 'tokens') return actual.inputTokens + actual.outputTokens
+  if (unit === 'input_tokens') return actual.inputTokens
+  return unit === 'output_tokens' ? actual.outputTokens : undefined
+}
+
+interface Charging {
+  readonly rule: Countable
+  readonly key: RuleKey
+  readonly facts: MatchFacts
+  readonly policy: Policy
+  /** Undefined takes nothing. */
+  readonly estimate: Estimate | undefined
+  readonly nowMs: number
+}
+
+function chargeOf({ rule, key, facts, policy, estimate, nowMs }: Charging): PlannedCharge {
+  const { shape, limit, window } = shapeOf(rule, nowMs)
+  const start = window === undefined ? '' : `:${Math.floor(window.startMs / 1_000).toString(36)}`
+  const accumulator: Accumulator = {
+    key: `${rule.id}:${key.text}${start}`,
+    shard: key.shard,
+    shape,
+    limit,
+    limitVersion: policy.version,
+  }
+  const basis = shape.kind === 'budget' ? 'upper' : 'expected'
+  const weight = 'weighByClassification' in rule && rule.weighByClassification ? (facts.level?.weight ?? 1) : 1
+  return {
+    accumulator,
+    amount: estimate === undefined ? 0 : amountOf({ unit: rule.unit, basis, weight }, estimate),
+    rule: rule.name,
+    ruleKind: 'shape' in rule ? 'limit' : 'budget',
+    unit: rule.unit,
+    dimension: key.dimension,
+    subject: key.subject,
+    message: rule.message,
+    resetsAtMs: window?.endMs,
+    timeZone: 'timeZone' in rule ? rule.timeZone : undefined,
+    basis,
+    weight: rule.unit === 'concurrent' ? 1 : weight,
+  }
+}
+
+interface Draw {
+  readonly unit: Unit
+  readonly basis: 'upper' | 'expected'
+  readonly weight: number
+}
+
+/** A place is one place whatever the call weighs. */
+function amountOf({ unit, basis, weight }: Draw, estimate: Estimate): number {
+  const { inputTokens, outputTokens, cost } = estimate
+  switch (unit) {
+    case 'concurrent':
+      return 1
+    case 'requests':
+      return weighed(1, weight)
+    case 'tokens':
+      return weighed(inputTokens[basis] + outputTokens[basis], weight)
+    case 'input_tokens':
+      return weighed(inputTokens[basis], weight)
+    case 'output_tokens':
+      return weighed(outputTokens[basis], weight)
+    case 'usd':
+      return weighed(toAmount(cost[basis]), weight)
+  }
+}
+
+/** A whole number of units; what is too large for a counter is too large for every limit. */
+function weighed(amount: number, weight: number): number {
+  return Math.min(AMOUNT_MAX, Math.ceil(amount * weight))
+}
+
+function uncountable(rule: Countable, fault: KeyFault): Refusal {
+  const kind = 'shape' in rule ? 'Limit' : 'Budget'
+  if (fault.problem === 'too_many') {
+    return refuse(
+      'access_denied',
+      `${kind} ${rule.name} counts each ${fault.dimension} of yours, and you have too many of them.`,
+      {
+        reason: `too_many:${fault.dimension}`,
+      },
+    )
+  }
+  const what = isListDimension(fault.dimension) ? `${fault.dimension} that it counts` : fault.dimension
+  return refuse(
+    'identity_incomplete',
+    `${kind} ${rule.name} counts by ${fault.dimension}, but your token has no ${what}.`,
+    {
+      reason: `missing_dimension:${fault.dimension}`,
+    },
+  )
+}
