@@ -1,0 +1,65 @@
+import { readFileSync } from 'node:fs'
+import { Command, CommanderError } from 'commander'
+import { describeError } from '../observability/logger.ts'
+import { addAudit } from './audit.ts'
+import { addCheck } from './check.ts'
+import { addLedger } from './ledger.ts'
+import { EXIT, processTerminal, UsageError } from './output.ts'
+import type { ExitCode, Terminal } from './output.ts'
+import { addServe } from './serve.ts'
+import { addSpend } from './spend.ts'
+import { addToken } from './token.ts'
+
+/** What each command gets: where to write, and where to put its exit code. */
+export interface Cli {
+  readonly terminal: Terminal
+  exit(code: ExitCode): void
+}
+
+/** Parses the arguments, runs one command and says how it ended. */
+export async function run(args: readonly string[], terminal: Terminal = processTerminal): Promise<ExitCode> {
+  let code: ExitCode = EXIT.good
+  const cli: Cli = {
+    terminal,
+    exit(next) {
+      code = next
+    },
+  }
+  const program = createProgram(cli)
+  try {
+    await program.parseAsync([...args], { from: 'user' })
+    return code
+  } catch (error) {
+    return explain(error, terminal)
+  }
+}
+
+function createProgram(cli: Cli): Command {
+  const program = new Command('tollgate')
+    .description('A gateway that puts every AI call under its caller\'s own limits and budget.')
+    .version(version())
+    .exitOverride()
+    .configureOutput({ writeOut: (text) => cli.terminal.out(text.trimEnd()), writeErr: (text) => cli.terminal.talk(text.trimEnd()) })
+  for (const add of [addServe, addCheck, addToken, addAudit, addSpend, addLedger]) add(program, cli)
+  return program
+}
+
+function version(): string {
+  const manifest: unknown = JSON.parse(readFileSync(new URL('../../package.json', import.meta.url), 'utf8'))
+  const found = typeof manifest === 'object' && manifest !== null && 'version' in manifest ? manifest.version : undefined
+  return typeof found === 'string' ? found : '0.0.0'
+}
+
+function explain(error: unknown, terminal: Terminal): ExitCode {
+  if (error instanceof CommanderError) {
+    // Help and version end by an exception too, with exit code 0; commander has already said everything.
+    return error.exitCode === 0 ? EXIT.good : EXIT.usage
+  }
+  if (error instanceof UsageError) {
+    terminal.talk(`error: ${error.message}`)
+    return EXIT.usage
+  }
+  terminal.talk(`error: ${error instanceof Error ? error.message : String(error)}`)
+  if (error instanceof Error && error.cause !== undefined) terminal.talk(`cause: ${JSON.stringify(describeError(error.cause))}`)
+  return EXIT.unfinished
+}

@@ -1,0 +1,126 @@
+import { once } from 'node:events'
+import { rename, writeFile } from 'node:fs/promises'
+import { createServer } from 'node:http'
+import type { Server } from 'node:http'
+import type { Command } from 'commander'
+import { compose, StartFailed } from '../compose.ts'
+import type { Gateway } from '../compose.ts'
+import type { Config } from '../config/config.ts'
+import { createSecretReader } from '../config/environment.ts'
+import { createLogger } from '../observability/logger.ts'
+import type { Logger } from '../observability/logger.ts'
+import type { Cli } from './commands.ts'
+import { issueDevelopmentTokens, welcome } from './development.ts'
+import { EXIT } from './output.ts'
+import { readSettings, withSettings } from './settings.ts'
+
+interface ServeOptions {
+  readonly config?: string
+  readonly data?: string
+  readonly host?: string
+  readonly port?: string
+  readonly readyFile?: string
+}
+
+/** `serve`: runs the gateway until it is told to stop. */
+export function addServe(program: Command, cli: Cli): void {
+  withSettings(program.command('serve'))
+    .description('run the gateway')
+    .option('--host <address>', 'address to listen on')
+    .option('--port <number>', 'port to listen on; 0 takes any free one')
+    .option('--ready-file <file>', 'write {url, pid, tokens} there as JSON once the gateway listens')
+    .action(async (options: ServeOptions) => serve(options, cli))
+}
+
+async function serve(options: ServeOptions, cli: Cli): Promise<void> {
+  const config = readSettings({ ...options, configFile: options.config })
+  const logger = createLogger(config.logLevel)
+  let gateway: Gateway
+  try {
+    gateway = await compose(config, createSecretReader(), logger)
+  } catch (error) {
+    if (!(error instanceof StartFailed)) throw error
+    cli.terminal.talk(error.message)
+    return cli.exit(EXIT.findings)
+  }
+  const server = createServer(SERVER_OPTIONS, gateway.app)
+  const stopped = untilStopped(logger)
+  try {
+    const url = await listen(server, config)
+    await announce({ url, options, config, gateway, cli })
+    logger.info({ url }, 'listening')
+    await stopped
+  } finally {
+    await shutDown({ server, gateway, config, logger })
+  }
+}
+
+/** Connections are kept longer than the usual 60 s of load balancers, which would otherwise reuse a closing one. */
+const SERVER_OPTIONS = { keepAliveTimeout: 75_000, requestTimeout: 300_000, noDelay: true }
+
+async function listen(server: Server, config: Config): Promise<string> {
+  server.listen(config.listen.port, config.listen.host)
+  await once(server, 'listening')
+  const address = server.address()
+  const port = typeof address === 'object' && address !== null ? address.port : config.listen.port
+  const host = config.listen.host.includes(':') ? `[${config.listen.host}]` : config.listen.host
+  return `http://${host}:${port}`
+}
+
+async function announce(input: {
+  readonly url: string
+  readonly options: ServeOptions
+  readonly config: Config
+  readonly gateway: Gateway
+  readonly cli: Cli
+}): Promise<void> {
+  const { url, options, config, gateway, cli } = input
+  const tokens = config.development ? await issueDevelopmentTokens(gateway.issuer, config) : undefined
+  if (tokens !== undefined) cli.terminal.out(welcome(url, tokens, config))
+  if (options.readyFile === undefined) return
+  // Written aside and renamed: whoever sees the file sees all of it.
+  const aside = `${options.readyFile}.${process.pid}`
+  await writeFile(aside, JSON.stringify({ url, adminUrl: url, pid: process.pid, ...(tokens && { tokens }) }), { mode: 0o600 })
+  await rename(aside, options.readyFile)
+}
+
+/** Resolves at the first SIGTERM or SIGINT; a second one ends the process at once. */
+function untilStopped(logger: Logger): Promise<void> {
+  return new Promise((resolve) => {
+    let asked = false
+    const stop = (signal: NodeJS.Signals) => {
+      if (asked) process.exit(EXIT.unfinished)
+      asked = true
+      logger.info({ signal }, 'stopping')
+      resolve()
+    }
+    process.on('SIGTERM', stop)
+    process.on('SIGINT', stop)
+  })
+}
+
+/** Streams run to their end or to the drain limit, everything is settled and signed, then the parts stop. */
+async function shutDown(input: {
+  readonly server: Server
+  readonly gateway: Gateway
+  readonly config: Config
+  readonly logger: Logger
+}): Promise<void> {
+  const { server, gateway, config, logger } = input
+  gateway.drain()
+  const closed = new Promise((resolve) => server.close(resolve))
+  server.closeIdleConnections()
+  const limit = setTimeout(() => {
+    logger.warn({ open: gateway.openCalls.count() }, 'drain limit reached: giving up open calls')
+    gateway.openCalls.haltAll()
+    setTimeout(() => server.closeAllConnections(), HALTED_GRACE_MS).unref()
+  }, config.shutdown.drainMs)
+  await closed
+  await gateway.openCalls.idle()
+  clearTimeout(limit)
+  await gateway[Symbol.asyncDispose]()
+  logger.info('stopped')
+}
+
+/** Time for the error frames of given-up streams to leave before their connections are cut. */
+const HALTED_GRACE_MS = 1_000

@@ -1,0 +1,80 @@
+import { loadPolicies } from '../adapters/files/policies.ts'
+import { loadPrices } from '../adapters/files/pricing.ts'
+import type { Config } from '../config/config.ts'
+import type { SecretReader } from '../config/environment.ts'
+import { BUILTIN_AUDIENCE, BUILTIN_CLAIM_MAP, BUILTIN_ISSUER_URL } from '../domain/claims.ts'
+import type { Policy, Upstream } from '../domain/policy.ts'
+import type { PriceTable } from '../domain/prices.ts'
+
+/** One finding in a policy or price file. */
+export interface Problem {
+  readonly file: string
+  readonly line: number
+  readonly col: number
+  readonly severity: 'error' | 'warning'
+  readonly code: string
+  readonly path: string
+  readonly message: string
+}
+
+export type LoadedRules =
+  | {
+      readonly kind: 'loaded'
+      readonly policy: Policy
+      readonly prices: PriceTable
+      readonly warnings: readonly Problem[]
+    }
+  | { readonly kind: 'invalid'; readonly problems: readonly Problem[] }
+
+/** Loads prices, then policies checked against them: either both are right or every fault of both is named. */
+export async function loadRules(
+  config: Pick<Config, 'policyPaths' | 'pricingPaths'>,
+  nowMs: number,
+): Promise<LoadedRules> {
+  const prices = await loadPrices(config.pricingPaths, { nowMs })
+  const table = prices.kind === 'loaded' ? prices.table : undefined
+  const policies = await loadPolicies({
+    paths: config.policyPaths,
+    version: nowMs,
+    builtin: { issuer: BUILTIN_ISSUER_URL, audience: BUILTIN_AUDIENCE, map: BUILTIN_CLAIM_MAP },
+    ...(table && { knownModel: (provider: string, model: string) => table.find(provider, model) !== undefined }),
+  })
+  if (prices.kind === 'loaded' && policies.kind === 'loaded') {
+    return {
+      kind: 'loaded',
+      policy: policies.policy,
+      prices: prices.table,
+      warnings: [...prices.warnings, ...policies.warnings],
+    }
+  }
+  const faults = [prices, policies].flatMap((part) => (part.kind === 'invalid' ? part.problems : []))
+  return { kind: 'invalid', problems: faults }
+}
+
+/** `file:line:col: severity code: path: message`, which editors turn into a link. */
+export function formatProblem(problem: Problem): string {
+  const { file, line, col, severity, code, path, message } = problem
+  return `${file}:${line}:${col}: ${severity} ${code}: ${path === '' ? '' : `${path}: `}${message}`
+}
+
+export type Activated =
+  | { readonly kind: 'activated'; readonly policy: Policy; readonly leftOut: readonly string[] }
+  | { readonly kind: 'invalid'; readonly problems: readonly string[] }
+
+/** Leaves out optional upstreams whose secret is not there; for any other a missing secret is a fault. */
+export function activate(policy: Policy, secret: SecretReader): Activated {
+  const without = policy.upstreams.filter((upstream) => !hasSecrets(upstream, secret))
+  const faulty = without.filter((upstream) => !upstream.optional)
+  if (faulty.length > 0) {
+    const problems = faulty.map(
+      (upstream) => `upstream ${upstream.name}: ${upstream.keys.map((key) => key.secret).join(', ')} is not set`,
+    )
+    return { kind: 'invalid', problems }
+  }
+  const upstreams = policy.upstreams.filter((upstream) => !without.includes(upstream))
+  return { kind: 'activated', policy: { ...policy, upstreams }, leftOut: without.map((upstream) => upstream.name) }
+}
+
+function hasSecrets(upstream: Upstream, secret: SecretReader): boolean {
+  return upstream.keys.every((key) => key.secret === undefined || secret(key.secret) !== undefined)
+}

@@ -1,0 +1,125 @@
+import { spawn } from 'node:child_process'
+import type { ChildProcess } from 'node:child_process'
+import { once } from 'node:events'
+import { existsSync } from 'node:fs'
+import { mkdir, mkdtemp, readFile, rm, writeFile } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { fileURLToPath } from 'node:url'
+import { openBuiltinIssuer } from '../../src/adapters/tokens/builtin-issuer.ts'
+import type { TokenRequest } from '../../src/adapters/tokens/builtin-issuer.ts'
+
+const ROOT = fileURLToPath(new URL('../../', import.meta.url))
+const MAIN = join(ROOT, 'src/main.ts')
+
+/** A cold start on a busy machine takes a few seconds; this is far above it. */
+const START_TIMEOUT_MS = 60_000
+
+export interface GatewayOptions {
+  /** Text of one policy file. */
+  readonly policies: string
+  readonly redisUrl?: string
+  /** Use this folder (and what is in it) instead of a fresh one. */
+  readonly dir?: string
+  readonly env?: Readonly<Record<string, string>>
+}
+
+export interface RunningGateway extends AsyncDisposable {
+  readonly url: string
+  readonly dir: string
+  readonly dataDir: string
+  readonly configFile: string
+  readonly child: ChildProcess
+  /** Everything the process wrote to stderr so far. */
+  readonly log: () => string
+  token(request?: Partial<TokenRequest>): Promise<string>
+  /** SIGTERM and wait; resolves with the exit code. */
+  stop(): Promise<number | null>
+  /** SIGKILL and wait. */
+  kill(): Promise<void>
+}
+
+/** Writes a configuration for a gateway into a folder and answers the configuration file's path. */
+export async function configureGateway(options: GatewayOptions): Promise<{ dir: string; configFile: string }> {
+  const dir = options.dir ?? (await mkdtemp(join(tmpdir(), 'tollgate-test-')))
+  await mkdir(join(dir, 'policies'), { recursive: true })
+  await writeFile(join(dir, 'policies', 'test.yaml'), options.policies)
+  const ledger = options.redisUrl === undefined ? { kind: 'memory' } : { kind: 'redis', url: options.redisUrl }
+  const config = {
+    listen: { host: '127.0.0.1', port: 0 },
+    data: './data',
+    policies: './policies',
+    pricing: join(ROOT, 'pricing'),
+    ledger,
+    shutdown: { drainSeconds: 10 },
+  }
+  const configFile = join(dir, 'tollgate.yaml')
+  await writeFile(configFile, JSON.stringify(config))
+  return { dir, configFile }
+}
+
+/** Starts the real gateway as a process of its own and waits until it listens. */
+export async function startGateway(options: GatewayOptions): Promise<RunningGateway> {
+  const { dir, configFile } = await configureGateway(options)
+  const readyFile = join(dir, 'ready.json')
+  await rm(readyFile, { force: true })
+  const child = spawn(process.execPath, [MAIN, 'serve', '--config', configFile, '--ready-file', readyFile], {
+    cwd: dir,
+    env: { ...process.env, ...options.env },
+    stdio: ['ignore', 'ignore', 'pipe'],
+  })
+  let log = ''
+  child.stderr.on('data', (chunk: Buffer) => {
+    log += chunk.toString()
+  })
+  const exited = once(child, 'exit')
+  const url = await untilReady(child, readyFile, () => log)
+  const dataDir = join(dir, 'data')
+  const stop = async (signal: 'SIGTERM' | 'SIGKILL') => {
+    if (child.exitCode === null && child.signalCode === null) child.kill(signal)
+    await exited
+    return child.exitCode
+  }
+  return {
+    url,
+    dir,
+    dataDir,
+    configFile,
+    child,
+    log: () => log,
+    async token(request = {}) {
+      const issuer = await openBuiltinIssuer({ dir: join(dataDir, 'keys') })
+      return issuer.issue({ ...DEFAULT_CALLER, ...request })
+    },
+    stop: () => stop('SIGTERM'),
+    async kill() {
+      await stop('SIGKILL')
+    },
+    async [Symbol.asyncDispose]() {
+      await stop('SIGKILL')
+      if (options.dir === undefined) await rm(dir, { recursive: true, force: true })
+    },
+  }
+}
+
+const DEFAULT_CALLER: TokenRequest = {
+  tenant: 'acme',
+  team: 'research',
+  user: 'ada',
+  agent: 'writer',
+  roles: ['agent'],
+  classification: 'internal',
+  ttlSeconds: 3_600,
+}
+
+async function untilReady(child: ChildProcess, readyFile: string, log: () => string): Promise<string> {
+  const deadline = Date.now() + START_TIMEOUT_MS
+  while (!existsSync(readyFile)) {
+    if (child.exitCode !== null) throw new Error(`the gateway ended with ${child.exitCode}:\n${log()}`)
+    if (Date.now() > deadline) throw new Error(`the gateway did not start in time:\n${log()}`)
+    await new Promise((resolve) => setTimeout(resolve, 20))
+  }
+  const ready: unknown = JSON.parse(await readFile(readyFile, 'utf8'))
+  if (typeof ready === 'object' && ready !== null && 'url' in ready && typeof ready.url === 'string') return ready.url
+  throw new Error('the ready file has no url')
+}
