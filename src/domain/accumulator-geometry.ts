@@ -56,7 +56,12 @@ export function ringKeptUntilMs(shape: Sliding, index: number): number {
   return Math.ceil(((index + ringSize(shape)) * subWindowUs(shape)) / 1_000)
 }
 
+/** Microseconds in which a bucket drains its `amount`. */
+export function drainPeriodUs(shape: Bucket): number {
+  return shape.periodMs * 1_000
+}
+
 /** Units a bucket drains in one microsecond. */
 export function drainPerUs(shape: Bucket): number {
-  return shape.amount / (shape.periodMs * 1_000)
+  return shape.amount / drainPeriodUs(shape)
 }

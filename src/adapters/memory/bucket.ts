@@ -42,16 +42,18 @@ function keptUntilMs(bucket: Bucket, rate: number, nowMs: number): number {
   return nowMs + Math.min(Math.ceil(bucket.debt / rate / 1_000), HORIZON_MS) + BUCKET_MARGIN_MS
 }
 
-/** Microseconds until the charge fits, computed as the later decision itself will compute it. */
+/**
+ * Microseconds until the charge fits. Tried by the very expression with which the later decision will judge: the division
+ * is off by a rounding, and one microsecond drains more than that.
+ */
 function waitUs(
   stored: Bucket,
   now: Bucket,
   wanted: { readonly limit: number; readonly amount: number; readonly rate: number; readonly nowUs: number },
 ): number {
   const { limit, amount, rate } = wanted
-  const wait = Math.ceil((now.debt + amount - limit) / rate)
+  const wait = Math.floor((now.debt + amount - limit) / rate + 0.5)
   const debtThen = Math.max(0, stored.debt - (now.atUs + wait - stored.atUs) * rate)
-  // One rounding may lie between the division and the subtraction; one microsecond drains more than that.
   const exact = limit - debtThen - amount < 0 ? wait + 1 : wait
   return Math.min(exact + now.atUs - wanted.nowUs, HORIZON_MS * 1_000)
 }

@@ -1,0 +1,51 @@
+/**
+ * Names of all keys. Each carries the hash tag of a virtual shard, so that one Redis and Redis Cluster use the same keys
+ * and an installation can grow from one to the other without renaming anything.
+ *
+ * The index is the one exception, and holds nothing that is not elsewhere: it says in which shards leases may be due, so
+ * that the reaper of one Redis asks a few shards a second and not 1,024. It is written in the same script as the lease,
+ * and put right from the leases themselves now and then (see reaper.ts), so losing it delays an expiry and loses none.
+ */
+import type { Accumulator } from '../../domain/accumulator.ts'
+import { SHARDS } from '../../domain/accumulator-check.ts'
+import { accumulatorName } from '../../domain/accumulator-name.ts'
+import type { Charge } from '../../domain/accumulator.ts'
+
+export interface Keys {
+  accumulator(accumulator: Accumulator): string
+  /** One reservation: `R`, `X` or `S`, then instant, marks and plan. */
+  record(shard: number, id: string): string
+  /** Open holds of a shard by the end of their lease. */
+  leases(shard: number): string
+  readonly index: string
+}
+
+/** Every shard there is. */
+export const ALL_SHARDS: readonly number[] = Array.from({ length: SHARDS }, (_, shard) => shard)
+
+const PREFIX = /^[A-Za-z0-9_.-]{1,32}$/
+
+/** `prefix` separates several gateways' ledgers in one Redis. */
+export function createKeys(prefix = 'L'): Keys {
+  if (!PREFIX.test(prefix)) throw new RangeError(`ledger prefix: must be 1 to 32 of A-Z a-z 0-9 _ . -, not ${prefix}`)
+  const tagged = (shard: number, rest: string) => `${prefix}:{v${shardName(shard)}}:${rest}`
+  return {
+    accumulator: (accumulator) => tagged(accumulator.shard, accumulatorName(accumulator)),
+    record: (shard, id) => tagged(shard, `R:${id}`),
+    leases: (shard) => tagged(shard, 'Z'),
+    index: `${prefix}:leases`,
+  }
+}
+
+export function shardName(shard: number): string {
+  return shard.toString(36)
+}
+
+export function parseShardName(name: string): number {
+  return Number.parseInt(name, 36)
+}
+
+/** The shard that keeps a reservation's record and lease: that of its first charge, so one script sees them together. */
+export function homeShard(charges: readonly Charge[]): number {
+  return charges[0]?.accumulator.shard ?? 0
+}

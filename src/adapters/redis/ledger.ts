@@ -1,0 +1,185 @@
+/**
+ * The ledger in Redis: one script per step, all accumulators of a decision in one call whatever their shards, since one
+ * Redis has no slots to keep apart. Every node of the gateway talks to the same one; Redis's clock is the clock.
+ */
+import type { Accumulator, AccumulatorState } from '../../domain/accumulator.ts'
+import {
+  assertAccumulator,
+  assertReservation,
+  assertReservationId,
+  assertSettlement,
+} from '../../domain/accumulator-check.ts'
+import { IDLE_COUNTER_MS, TOMBSTONE_MS } from '../../domain/accumulator-geometry.ts'
+import type { Charge } from '../../domain/accumulator.ts'
+import type {
+  ExpiredHold,
+  Hold,
+  OpenHold,
+  ReservationId,
+  ReservationRequest,
+  ReserveOutcome,
+  SettleOutcome,
+} from '../../domain/reservation.ts'
+import { LedgerUnavailable } from '../../ports.ts'
+import type { Ledger } from '../../ports.ts'
+import { connectRedis } from './client.ts'
+import type { RedisCommands } from './client.ts'
+import { createKeys, homeShard, shardName } from './keys.ts'
+import type { Keys } from './keys.ts'
+import { writePlan } from './plan.ts'
+import { Reaper } from './reaper.ts'
+import { Reply, toRecordState } from './replies.ts'
+import { balancesArguments, reserveArguments, settleArguments } from './script-arguments.ts'
+import { loadScripts } from './scripts.ts'
+import type { Scripts } from './scripts.ts'
+
+export interface RedisLedgerOptions {
+  /** `redis://` or `rediss://`. */
+  readonly url: string
+  /** Bound of one command. */
+  readonly commandTimeoutMs?: number
+  /** First part of every key; separates several ledgers in one Redis. */
+  readonly prefix?: string
+  /** For tests that turn the clock; otherwise the scripts that lie beside this file. */
+  readonly scripts?: Scripts
+}
+
+/** Ids in one call: bounds the time for which an extension holds up decisions. */
+const IDS_PER_EXTEND = 500
+
+/** Accumulators in one read: bounds the time for which a report holds up decisions. */
+const ACCUMULATORS_PER_READ = 100
+
+/** Connects in the background: the first call waits for the connection, within its bound. */
+export function createRedisLedger(options: RedisLedgerOptions): Ledger {
+  const keys = createKeys(options.prefix)
+  return new RedisLedger({ redis: connectRedis(options), keys, scripts: options.scripts ?? loadScripts() })
+}
+
+class RedisLedger implements Ledger {
+  readonly kind = 'redis'
+  readonly #redis: RedisCommands
+  readonly #keys: Keys
+  readonly #scripts: Scripts
+  readonly #reaper: Reaper
+
+  constructor(parts: { readonly redis: RedisCommands; readonly keys: Keys; readonly scripts: Scripts }) {
+    this.#redis = parts.redis
+    this.#keys = parts.keys
+    this.#scripts = parts.scripts
+    this.#reaper = new Reaper(parts)
+  }
+
+  async reserve(request: ReservationRequest): Promise<ReserveOutcome> {
+    assertReservation(request)
+    const { id, charges, leaseMs } = request
+    const home = homeShard(charges)
+    const reply = await this.#redis.evaluate(
+      this.#scripts.reserve,
+      [this.#keys.record(home, id), this.#keys.leases(home), this.#keys.index, ...this.#accumulatorKeys(charges)],
+      [id, leaseMs, writePlan(charges), shardName(home), ...reserveArguments(charges)],
+    )
+    return toReserveOutcome(request, new Reply(reply))
+  }
+
+  async settle(hold: Hold, actual: readonly number[]): Promise<SettleOutcome> {
+    assertReservationId(hold.id)
+    assertSettlement(hold.charges, actual)
+    return this.#settle(hold, actual, 'settle')
+  }
+
+  async void(hold: Pick<Hold, 'id' | 'charges'>): Promise<SettleOutcome> {
+    assertReservationId(hold.id)
+    const nothing = hold.charges.map(() => 0)
+    return this.#settle(hold, nothing, 'void')
+  }
+
+  async extend(holds: readonly Pick<Hold, 'id' | 'charges'>[], leaseMs: number): Promise<readonly ReservationId[]> {
+    const byShard = Map.groupBy(holds, ({ charges }) => homeShard(charges))
+    const calls = [...byShard].flatMap(([shard, group]) =>
+      chunksOf(IDS_PER_EXTEND, group).map(async (chunk) => {
+        const args = [leaseMs, ...chunk.map(({ id }) => id)]
+        const reply = await this.#redis.evaluate(this.#scripts.extend, [this.#keys.leases(shard)], args)
+        return new Reply(reply).texts()
+      }),
+    )
+    return (await Promise.all(calls)).flat()
+  }
+
+  async reap(max: number): Promise<readonly ExpiredHold[]> {
+    return this.#reaper.reap(max)
+  }
+
+  async balances(accumulators: readonly Accumulator[]): Promise<readonly AccumulatorState[]> {
+    for (const [index, accumulator] of accumulators.entries()) assertAccumulator(`accumulators[${index}]`, accumulator)
+    const calls = chunksOf(ACCUMULATORS_PER_READ, accumulators).map(async (chunk) => {
+      const keys = chunk.map((accumulator) => this.#keys.accumulator(accumulator))
+      const reply = await this.#redis.evaluate(this.#scripts.balances, keys, balancesArguments(chunk))
+      return new Reply(reply).states()
+    })
+    return (await Promise.all(calls)).flat()
+  }
+
+  async holds(max: number): Promise<readonly OpenHold[]> {
+    return this.#reaper.holds(max)
+  }
+
+  async find(id: ReservationId): Promise<Hold | undefined> {
+    assertReservationId(id)
+    return this.#reaper.find(id)
+  }
+
+  async ping(): Promise<void> {
+    await this.#redis.read([['PING']])
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    await this.#redis[Symbol.asyncDispose]()
+  }
+
+  async #settle(
+    { id, charges }: Pick<Hold, 'id' | 'charges'>,
+    actual: readonly number[],
+    mode: 'settle' | 'void',
+  ): Promise<SettleOutcome> {
+    const home = homeShard(charges)
+    const reply = await this.#redis.evaluate(
+      this.#scripts.settle,
+      [this.#keys.record(home, id), this.#keys.leases(home), ...this.#accumulatorKeys(charges)],
+      [id, TOMBSTONE_MS, mode, IDLE_COUNTER_MS, ...settleArguments(charges, actual)],
+    )
+    return toSettleOutcome(new Reply(reply))
+  }
+
+  #accumulatorKeys(charges: readonly Charge[]): readonly string[] {
+    return charges.map(({ accumulator }) => this.#keys.accumulator(accumulator))
+  }
+}
+
+function toReserveOutcome({ id, charges }: ReservationRequest, reply: Reply): ReserveOutcome {
+  const kind = reply.text()
+  if (kind === 'refused') return { kind, shortfalls: reply.shortfalls() }
+  if (kind === 'duplicate') return { kind, state: toRecordState(reply.text()) }
+  if (kind === 'stale') return { kind, nowMs: reply.integer() }
+  if (kind !== 'held') throw new LedgerUnavailable(`Redis: reserve answered ${JSON.stringify(kind)}`)
+  const atUs = reply.integer()
+  const marks = reply.text()
+  const hold = { id, charges, atUs, marks: marks === '' ? [] : marks.split(',').map(Number) }
+  return { kind, hold, states: reply.states() }
+}
+
+function toSettleOutcome(reply: Reply): SettleOutcome {
+  const kind = reply.text()
+  if (kind === 'already' || kind === 'unknown') return { kind }
+  if (kind !== 'settled') throw new LedgerUnavailable(`Redis: settle answered ${JSON.stringify(kind)}`)
+  const letter = reply.text()
+  const overshoot = reply.integer()
+  if (letter === '-') return { kind, before: 'unknown', overshoot }
+  return { kind, before: letter === 'R' ? 'held' : 'expired', overshoot }
+}
+
+function chunksOf<Item>(size: number, items: readonly Item[]): readonly (readonly Item[])[] {
+  return Array.from({ length: Math.ceil(items.length / size) }, (_, index) =>
+    items.slice(index * size, (index + 1) * size),
+  )
+}

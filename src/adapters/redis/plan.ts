@@ -1,0 +1,66 @@
+/**
+ * The plan of a reservation as it lies in Redis: enough to charge a hold in full, and to settle it, when the process that
+ * made it is gone. Scripts carry it as opaque text.
+ *
+ * Record: `R|<reserved at, us>|<marks>|<plan>`; `X` instead of `R` once expired, `S` alone once settled.
+ */
+import { assertAccumulator } from '../../domain/accumulator-check.ts'
+import type { AccumulatorShape, Charge } from '../../domain/accumulator.ts'
+import type { Hold, ReservationId } from '../../domain/reservation.ts'
+
+/** Key, shard, limit, policy version, amount, kind, and two numbers of the shape. */
+type PlanEntry = readonly [string, number, number, number, number, string, number, number]
+
+const RECORD = /^[RX]\|(\d+)\|([^|]*)\|(.*)$/s
+
+export function writePlan(charges: readonly Charge[]): string {
+  return JSON.stringify(charges.map(toEntry))
+}
+
+function toEntry({ accumulator, amount }: Charge): PlanEntry {
+  const { key, shard, limit, limitVersion, shape } = accumulator
+  const [a, b] = shapeNumbers(shape)
+  return [key, shard, limit, limitVersion, amount, shape.kind, a, b]
+}
+
+/** A lifetime budget has the window 0 to 0. */
+function shapeNumbers(shape: AccumulatorShape): readonly [number, number] {
+  if (shape.kind === 'budget') return [shape.window?.startMs ?? 0, shape.window?.endMs ?? 0]
+  if (shape.kind === 'sliding') return [shape.windowMs, shape.slots]
+  if (shape.kind === 'bucket') return [shape.amount, shape.periodMs]
+  return [0, 0]
+}
+
+function toShape(kind: string, a: number, b: number): AccumulatorShape | undefined {
+  if (kind === 'budget') return { kind, window: b === 0 ? null : { startMs: a, endMs: b } }
+  if (kind === 'concurrency') return { kind }
+  if (kind === 'sliding') return { kind, windowMs: a, slots: b }
+  if (kind === 'bucket') return { kind, amount: a, periodMs: b }
+  return undefined
+}
+
+/** Reads a record that is held or expired; undefined for a settled one. Throws when it is not one of ours. */
+export function readRecord(id: ReservationId, record: string): Hold | undefined {
+  if (record.startsWith('S')) return undefined
+  const match = RECORD.exec(record)
+  if (!match) throw new Error(`record of ${id} is unreadable`)
+  const [, at = '', marks = '', plan = ''] = match
+  const entries: unknown = JSON.parse(plan)
+  if (!Array.isArray(entries)) throw new Error(`plan of ${id} is not a list`)
+  return {
+    id,
+    charges: entries.map((entry, index) => toCharge(`plan of ${id}[${index}]`, entry)),
+    atUs: Number(at),
+    marks: marks === '' ? [] : marks.split(',').map(Number),
+  }
+}
+
+function toCharge(field: string, entry: unknown): Charge {
+  if (!Array.isArray(entry)) throw new Error(`${field} is not a list`)
+  const [key, shard, limit, limitVersion, amount, kind, a, b]: readonly unknown[] = entry
+  const shape = toShape(String(kind), Number(a), Number(b))
+  if (!shape || typeof key !== 'string') throw new Error(`${field} names no known kind`)
+  const accumulator = { key, shard: Number(shard), shape, limit: Number(limit), limitVersion: Number(limitVersion) }
+  assertAccumulator(field, accumulator)
+  return { accumulator, amount: Number(amount) }
+}

@@ -1,0 +1,55 @@
+/**
+ * How charges are passed to the scripts: see the head of each script for the order.
+ */
+import type { Accumulator, Charge } from '../../domain/accumulator.ts'
+import { drainPeriodUs, ringSize, subWindowUs, windowKeptUntilMs } from '../../domain/accumulator-geometry.ts'
+import type { Argument } from './client.ts'
+
+interface ShapeArguments {
+  readonly kind: 'b' | 'c' | 's' | 't'
+  readonly a: number
+  readonly b: number
+  readonly keptUntilMs: number
+}
+
+function shapeArguments({ shape }: Accumulator): ShapeArguments {
+  if (shape.kind === 'concurrency') return { kind: 'c', a: 0, b: 0, keptUntilMs: 0 }
+  if (shape.kind === 'sliding') return { kind: 's', a: subWindowUs(shape), b: ringSize(shape), keptUntilMs: 0 }
+  if (shape.kind === 'bucket') return { kind: 't', a: shape.amount, b: drainPeriodUs(shape), keptUntilMs: 0 }
+  const { window } = shape
+  if (window === null) return { kind: 'b', a: 0, b: 0, keptUntilMs: 0 }
+  return { kind: 'b', a: window.startMs, b: window.endMs, keptUntilMs: windowKeptUntilMs(window) }
+}
+
+export function reserveArguments(charges: readonly Charge[]): readonly Argument[] {
+  return charges.flatMap(({ accumulator, amount }) => {
+    const { kind, a, b, keptUntilMs } = shapeArguments(accumulator)
+    return [kind, amount, accumulator.limit, accumulator.limitVersion, a, b, keptUntilMs]
+  })
+}
+
+export function settleArguments(charges: readonly Charge[], actual: readonly number[]): readonly Argument[] {
+  return charges.flatMap(({ accumulator, amount }, index) => {
+    const { kind, a, b } = shapeArguments(accumulator)
+    return [kind, amount, kind === 'c' ? 0 : (actual[index] ?? 0), a, b]
+  })
+}
+
+export function balancesArguments(accumulators: readonly Accumulator[]): readonly Argument[] {
+  return accumulators.flatMap((accumulator) => {
+    const { kind, a, b } = shapeArguments(accumulator)
+    return [kind, accumulator.limit, accumulator.limitVersion, a, b]
+  })
+}
+
+/** Only counters change when a hold expires. */
+export function isCounter({ accumulator }: Charge): boolean {
+  return accumulator.shape.kind === 'budget' || accumulator.shape.kind === 'concurrency'
+}
+
+export function expireArguments(counters: readonly Charge[]): readonly Argument[] {
+  return counters.flatMap(({ accumulator, amount }) => {
+    const { kind, b } = shapeArguments(accumulator)
+    return [kind, amount, kind === 'b' && b === 0 ? 1 : 0]
+  })
+}

@@ -1,0 +1,100 @@
+-- Replaces what a reservation holds by what its call really cost.
+--
+-- Why one script: the state of the record decides what is posted, and a repeat must find the record already settled.
+-- The charge lands in the accumulators of the reservation, so in the calendar window and the sub-window that held it.
+--
+-- KEYS  1 record, 2 leases of its home shard, 3.. one hash per accumulator
+-- ARGV  1 reservation id, 2 life of the tombstone (ms), 3 'settle' or 'void', 4 life of an idle concurrency counter (ms),
+--       then 5 per accumulator: kind, amount held, actual amount, a, b
+--         b budget       a, b: as in reserve
+--         c concurrency  frees its place, whatever the actual amount is
+--         s sliding, t bucket: a, b as in reserve
+-- Reply {'settled', state letter before ('R' held, 'X' expired, '-' unknown), number of budgets above what they held}
+--       {'already'}   {'unknown'}
+--
+-- A void of an unknown id leaves a tombstone: the reserve it overtook is refused when it arrives.
+
+local FIELDS = 5
+local FIRST = 4
+
+local record = redis.call('GET', KEYS[1])
+local before = record and string.sub(record, 1, 1) or '-'
+if before == 'S' then return {'already'} end
+if before == '-' and ARGV[3] ~= 'void' then return {'unknown'} end
+
+local function bury()
+  redis.call('SET', KEYS[1], 'S', 'PXAT', now_ms + tonumber(ARGV[2]))
+  redis.call('ZREM', KEYS[2], ARGV[1])
+end
+
+if before == '-' then
+  bury()
+  return {'settled', before, 0}
+end
+
+local reserved_text, marks_text = string.match(record, '^%a|(%d+)|([^|]*)|')
+local reserved_at = tonumber(reserved_text)
+local marks = {}
+for mark in string.gmatch(marks_text, '[^,]+') do marks[#marks + 1] = tonumber(mark) end
+
+-- An expired hold was charged in full: only the difference is left to post.
+local function settle_budget(key, held, actual, is_lifetime)
+  if before == 'R' then
+    post_counter(key, is_lifetime, held, actual)
+  else
+    post_counter(key, is_lifetime, 0, actual - held)
+  end
+end
+
+-- The place of an expired hold is free since then.
+local function settle_place(key, held)
+  if before ~= 'R' or redis.call('EXISTS', key) == 0 then return end
+  if post_counter(key, false, held, 0) == 0 then redis.call('PEXPIREAT', key, now_ms + tonumber(ARGV[4])) end
+end
+
+local function settle_ring(key, held, actual, width, size)
+  if actual == held then return end
+  local index, newest = math.floor(reserved_at / width), tonumber(redis.call('HGET', key, 'i'))
+  if not newest or newest < index or newest - index >= size then return end
+  redis.call('HINCRBY', key, 't', string.format('%.0f', actual - held))
+  redis.call('HINCRBY', key, index % size, string.format('%.0f', actual - held))
+end
+
+-- The safe refund: at most what is provably still owed of this reservation, that is its mark (debt after its charge plus
+-- refunds until then) less the refunds since and less what drained since. A bucket younger than the reservation owes
+-- nothing. Giving back more would let calls in flight spend the burst many times over.
+local function settle_bucket(key, held, actual, rate, mark)
+  if actual == held then return end
+  local state = read_bucket(key, 0, 0, rate)
+  if not state.exists then return end
+  if actual > held then
+    local debt = state.debt + (actual - held)
+    redis.call('HSET', key, 'd', debt, 't', state.at)
+    return keep_bucket(key, debt, rate)
+  end
+  if state.created > reserved_at then return end
+  local owed = mark - state.refunded - (state.at - reserved_at) * rate
+  local refund = math.min(held - actual, owed, state.debt)
+  if refund <= 0 then return end
+  redis.call('HSET', key, 'd', state.debt - refund, 't', state.at, 'f', state.refunded + refund)
+  keep_bucket(key, state.debt - refund, rate)
+end
+
+local overshoot = 0
+for i = 1, #KEYS - 2 do
+  local at = FIRST + (i - 1) * FIELDS
+  local key, kind, held, actual = KEYS[i + 2], ARGV[at + 1], tonumber(ARGV[at + 2]), tonumber(ARGV[at + 3])
+  local a, b = tonumber(ARGV[at + 4]), tonumber(ARGV[at + 5])
+  if kind == 'b' then
+    settle_budget(key, held, actual, b == 0)
+    if actual > held then overshoot = overshoot + 1 end
+  elseif kind == 'c' then
+    settle_place(key, held)
+  elseif kind == 's' then
+    settle_ring(key, held, actual, a, b)
+  else
+    settle_bucket(key, held, actual, a / b, marks[i] or 0)
+  end
+end
+bury()
+return {'settled', before, overshoot}
