@@ -13,14 +13,16 @@ import { createTokenCounter } from './adapters/tiktoken/token-counter.ts'
 import { openBuiltinIssuer } from './adapters/tokens/builtin-issuer.ts'
 import type { BuiltinIssuer } from './adapters/tokens/builtin-issuer.ts'
 import { createTokenVerifier } from './adapters/tokens/verifier.ts'
+import { beginRecord } from './compose/begin-record.ts'
 import { keysFolder } from './compose/issuer.ts'
 import { activate, formatProblem, loadRules } from './compose/rules.ts'
+import type { RulesInForce } from './compose/rules.ts'
 import { openUpstreams } from './compose/upstreams.ts'
 import type { Config } from './config/config.ts'
 import type { SecretReader } from './config/environment.ts'
 import { Calibration } from './domain/calibration.ts'
+import type { SettledBalance } from './domain/balances.ts'
 import type { Policy } from './domain/policy.ts'
-import type { PriceTable } from './domain/prices.ts'
 import { createApp } from './http/app.ts'
 import { createEvents } from './observability/events.ts'
 import type { Logger } from './observability/logger.ts'
@@ -30,8 +32,6 @@ import { startHeartbeat } from './upkeep/heartbeat.ts'
 import { createOpenCalls } from './upkeep/open-calls.ts'
 import type { OpenCallRegistry } from './upkeep/open-calls.ts'
 import { startReaper } from './upkeep/reaper.ts'
-import { recover } from './upkeep/recovery.ts'
-import type { RestoredBalance } from './upkeep/recovery.ts'
 
 /** A running gateway without its socket. */
 export interface Gateway extends AsyncDisposable {
@@ -47,11 +47,6 @@ export class StartFailed extends Error {
   override readonly name = 'StartFailed'
 }
 
-interface Rules {
-  readonly policy: Policy
-  readonly prices: PriceTable
-}
-
 /** Builds and starts every part; when one fails, those that had started are stopped again. */
 export async function compose(config: Config, secrets: SecretReader, logger: Logger): Promise<Gateway> {
   const rules = await readRules(config, secrets, logger)
@@ -60,7 +55,7 @@ export async function compose(config: Config, secrets: SecretReader, logger: Log
   const metrics = createMetrics(() => openCalls.count())
   const events = createEvents(logger, metrics)
   const told: World = { ...world, events }
-  await beginRecord({ world: told, rules, ledger, logger })
+  await beginRecord({ world: told, rules, restore: ledger.restore, logger, folder: join(config.dataDir, 'objects') })
   parts.use(startHeartbeat({ ...told, openCalls }))
   parts.use(startReaper(told))
   metrics.rules.set({ digest: rules.policy.digest, prices: rules.prices.version }, 1)
@@ -82,20 +77,21 @@ export async function compose(config: Config, secrets: SecretReader, logger: Log
   }
 }
 
-async function readRules(config: Config, secrets: SecretReader, logger: Logger): Promise<Rules> {
+async function readRules(config: Config, secrets: SecretReader, logger: Logger): Promise<RulesInForce> {
   const loaded = await loadRules(config, systemClock.nowMs())
   if (loaded.kind === 'invalid') throw new StartFailed(loaded.problems.map(formatProblem).join('\n'))
   const activated = activate(loaded.policy, secrets)
   if (activated.kind === 'invalid') throw new StartFailed(activated.problems.join('\n'))
   for (const warning of loaded.warnings) logger.warn({ problem: formatProblem(warning) }, 'rules')
-  if (activated.leftOut.length > 0) logger.info({ upstreams: activated.leftOut }, 'upstreams without a key are left out')
+  if (activated.leftOut.length > 0)
+    logger.info({ upstreams: activated.leftOut }, 'upstreams without a key are left out')
   return { policy: activated.policy, prices: loaded.prices }
 }
 
 interface Inputs {
   readonly config: Config
   readonly secrets: SecretReader
-  readonly rules: Rules
+  readonly rules: RulesInForce
   readonly logger: Logger
 }
 
@@ -151,41 +147,12 @@ async function issuerOf(policy: Policy, config: Config): Promise<BuiltinIssuer |
 interface OpenedLedger {
   readonly ledger: Ledger
   /** Present on a ledger that forgets on exit. */
-  readonly restore: ((balances: readonly RestoredBalance[]) => void) | undefined
+  readonly restore: ((balances: readonly SettledBalance[]) => void) | undefined
 }
 
 function openLedger(config: Config): OpenedLedger {
-  if (config.ledger.kind === 'redis') return { ledger: createRedisLedger({ url: config.ledger.url }), restore: undefined }
+  if (config.ledger.kind === 'redis')
+    return { ledger: createRedisLedger({ url: config.ledger.url }), restore: undefined }
   const ledger = createMemoryLedger({ clock: systemClock })
   return { ledger, restore: (balances) => ledger.restore(balances) }
-}
-
-/** Closes what a killed process left open, then writes down which rules are in force. */
-async function beginRecord(input: {
-  readonly world: World
-  readonly rules: Rules
-  readonly ledger: OpenedLedger
-  readonly logger: Logger
-}): Promise<void> {
-  const { world, rules, ledger, logger } = input
-  await world.ledger.ping()
-  const recovered = await recover({ ...world, restore: ledger.restore })
-  if (recovered.closed > 0) logger.warn(recovered, 'calls left open by a killed process are settled at their estimate')
-  const { policy, prices } = rules
-  await world.auditLog.append({
-    v: 1,
-    type: 'policy',
-    id: world.ids.next(),
-    name: policy.name,
-    rev: policy.revision,
-    h: policy.digest,
-    bytes: Buffer.byteLength(policy.canonical),
-  })
-  await world.auditLog.append({
-    v: 1,
-    type: 'price',
-    id: world.ids.next(),
-    h: prices.version,
-    bytes: Buffer.byteLength(prices.canonical),
-  })
 }

@@ -88,7 +88,8 @@ async function decide(
   if (access.kind === 'refused') return { kind: 'refused', facts: { ...facts, ask }, refusal: access }
   const { target } = access
   const price = prices.find(target.upstream.provider, target.model)
-  if (price === undefined) return { kind: 'refused', facts: { ...facts, ask, target }, refusal: priceUnknown(ask.model) }
+  if (price === undefined)
+    return { kind: 'refused', facts: { ...facts, ask, target }, refusal: priceUnknown(ask.model) }
   const known = { ...facts, ask, target, price }
   const limits = { outputTokensMax: access.outputTokensMax, nowMs: call.startedAtMs }
   const bound = estimate(ask, price, limits, world)

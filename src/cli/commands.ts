@@ -36,17 +36,21 @@ export async function run(args: readonly string[], terminal: Terminal = processT
 
 function createProgram(cli: Cli): Command {
   const program = new Command('tollgate')
-    .description('A gateway that puts every AI call under its caller\'s own limits and budget.')
+    .description("A gateway that puts every AI call under its caller's own limits and budget.")
     .version(version())
     .exitOverride()
-    .configureOutput({ writeOut: (text) => cli.terminal.out(text.trimEnd()), writeErr: (text) => cli.terminal.talk(text.trimEnd()) })
+    .configureOutput({
+      writeOut: (text) => cli.terminal.out(text.trimEnd()),
+      writeErr: (text) => cli.terminal.talk(text.trimEnd()),
+    })
   for (const add of [addServe, addCheck, addToken, addAudit, addSpend, addLedger]) add(program, cli)
   return program
 }
 
 function version(): string {
   const manifest: unknown = JSON.parse(readFileSync(new URL('../../package.json', import.meta.url), 'utf8'))
-  const found = typeof manifest === 'object' && manifest !== null && 'version' in manifest ? manifest.version : undefined
+  const found =
+    typeof manifest === 'object' && manifest !== null && 'version' in manifest ? manifest.version : undefined
   return typeof found === 'string' ? found : '0.0.0'
 }
 
@@ -60,6 +64,7 @@ function explain(error: unknown, terminal: Terminal): ExitCode {
     return EXIT.usage
   }
   terminal.talk(`error: ${error instanceof Error ? error.message : String(error)}`)
-  if (error instanceof Error && error.cause !== undefined) terminal.talk(`cause: ${JSON.stringify(describeError(error.cause))}`)
+  if (error instanceof Error && error.cause !== undefined)
+    terminal.talk(`cause: ${JSON.stringify(describeError(error.cause))}`)
   return EXIT.unfinished
 }

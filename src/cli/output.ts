@@ -39,7 +39,9 @@ export function table(header: readonly string[], rows: readonly (readonly string
   const numeric = header.map((_, column) => rows.every((row) => /^-?[\d.,$]+$/.test(row[column] ?? '')))
   const line = (cells: readonly string[]) =>
     cells
-      .map((cell, column) => (numeric[column] === true ? cell.padStart(widths[column] ?? 0) : cell.padEnd(widths[column] ?? 0)))
+      .map((cell, column) =>
+        numeric[column] === true ? cell.padStart(widths[column] ?? 0) : cell.padEnd(widths[column] ?? 0),
+      )
       .join('  ')
       .trimEnd()
   return [line(header), ...rows.map(line)].join('\n')

@@ -80,7 +80,9 @@ async function announce(input: {
   if (options.readyFile === undefined) return
   // Written aside and renamed: whoever sees the file sees all of it.
   const aside = `${options.readyFile}.${process.pid}`
-  await writeFile(aside, JSON.stringify({ url, adminUrl: url, pid: process.pid, ...(tokens && { tokens }) }), { mode: 0o600 })
+  await writeFile(aside, JSON.stringify({ url, adminUrl: url, pid: process.pid, ...(tokens && { tokens }) }), {
+    mode: 0o600,
+  })
   await rename(aside, options.readyFile)
 }
 

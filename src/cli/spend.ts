@@ -42,7 +42,8 @@ async function spend(options: SpendOptions, cli: Cli): Promise<void> {
   }
   const report = fold.report()
   const source = [...logs].map(([log, range]) => ({ log, ...range }))
-  if (options.json === true) cli.terminal.out(json({ month: month.name, timezone: options.timezone, ...written(report), source }))
+  if (options.json === true)
+    cli.terminal.out(json({ month: month.name, timezone: options.timezone, ...written(report), source }))
   else cli.terminal.out(printed(report, month.name))
 }
 

@@ -17,13 +17,14 @@ export interface Problem {
   readonly message: string
 }
 
+/** What is decided by: one policy set and one price table. */
+export interface RulesInForce {
+  readonly policy: Policy
+  readonly prices: PriceTable
+}
+
 export type LoadedRules =
-  | {
-      readonly kind: 'loaded'
-      readonly policy: Policy
-      readonly prices: PriceTable
-      readonly warnings: readonly Problem[]
-    }
+  | (RulesInForce & { readonly kind: 'loaded'; readonly warnings: readonly Problem[] })
   | { readonly kind: 'invalid'; readonly problems: readonly Problem[] }
 
 /** Loads prices, then policies checked against them: either both are right or every fault of both is named. */

@@ -29,7 +29,13 @@ const schema = z.strictObject({
   ledger: z
     .discriminatedUnion('kind', [
       z.strictObject({ kind: z.literal('memory') }),
-      z.strictObject({ kind: z.literal('redis'), url: z.string().regex(/^rediss?:\/\//, 'a redis:// or rediss:// URL').optional() }),
+      z.strictObject({
+        kind: z.literal('redis'),
+        url: z
+          .string()
+          .regex(/^rediss?:\/\//, 'a redis:// or rediss:// URL')
+          .optional(),
+      }),
     ])
     .prefault({ kind: 'memory' }),
   audit: z.strictObject({ durability: z.enum(['disk', 'process']).default('disk') }).prefault({}),
@@ -73,7 +79,9 @@ export function loadConfig(overrides: Overrides, environment: Environment): Conf
   if (read.kind === 'invalid') return read
   const parsed = schema.safeParse(read.value)
   if (!parsed.success) {
-    const problems = parsed.error.issues.map((issue) => `${file ?? 'config'}: ${issue.path.join('.')}: ${issue.message}`)
+    const problems = parsed.error.issues.map(
+      (issue) => `${file ?? 'config'}: ${issue.path.join('.')}: ${issue.message}`,
+    )
     return { kind: 'invalid', problems }
   }
   return finish(parsed.data, { file, overrides, environment })
@@ -90,7 +98,8 @@ function readFile(file: string): { kind: 'value'; value: unknown } | { kind: 'in
   } catch {
     return { kind: 'invalid', problems: [`${file}: cannot be read; pass --config with the path of a readable file`] }
   }
-  if (text.length > CONFIG_BYTES_MAX) return { kind: 'invalid', problems: [`${file}: larger than ${CONFIG_BYTES_MAX} bytes`] }
+  if (text.length > CONFIG_BYTES_MAX)
+    return { kind: 'invalid', problems: [`${file}: larger than ${CONFIG_BYTES_MAX} bytes`] }
   const document = parseDocument(text, { version: '1.2', uniqueKeys: true })
   if (document.errors.length > 0) {
     return { kind: 'invalid', problems: document.errors.map((error) => `${file}: ${error.message}`) }

@@ -7,7 +7,18 @@ import type { NanoUsd } from './money.ts'
 import { membersOf } from './records.ts'
 
 /** Dimensions a report may be cut by. Roles and groups are not among them: a call can have several. */
-export const SPEND_DIMENSIONS = ['tenant', 'team', 'agent', 'client', 'class', 'tier', 'lane', 'model', 'provider', 'upstream'] as const
+export const SPEND_DIMENSIONS = [
+  'tenant',
+  'team',
+  'agent',
+  'client',
+  'class',
+  'tier',
+  'lane',
+  'model',
+  'provider',
+  'upstream',
+] as const
 
 export type SpendDimension = (typeof SPEND_DIMENSIONS)[number]
 
@@ -54,7 +65,8 @@ export function spendBy(by: readonly SpendDimension[], fromMs: number, untilMs: 
     const values = by.map((dimension) => valueOf(record, dimension))
     const key = JSON.stringify(values)
     const row = rows.get(key) ?? { values, sum: EMPTY }
-    if (rows.size >= SPEND_ROWS_MAX && !rows.has(key)) throw new RangeError(`more than ${SPEND_ROWS_MAX} rows; cut by fewer dimensions`)
+    if (rows.size >= SPEND_ROWS_MAX && !rows.has(key))
+      throw new RangeError(`more than ${SPEND_ROWS_MAX} rows; cut by fewer dimensions`)
     row.sum = plus(row.sum, record)
     total = plus(total, record)
     rows.set(key, row)

@@ -18,7 +18,12 @@ function modelLabels(facts: Facts): { readonly model: string; readonly provider:
 function decided(metrics: Metrics, decision: Decision, decidedInMs: number): void {
   const operation = decision.facts.ask?.operation ?? 'none'
   const refusal = decision.kind === 'refused' ? decision.refusal : undefined
-  metrics.requests.inc({ operation, ...modelLabels(decision.facts), decision: decision.kind, reason: refusal?.code ?? 'none' })
+  metrics.requests.inc({
+    operation,
+    ...modelLabels(decision.facts),
+    decision: decision.kind,
+    reason: refusal?.code ?? 'none',
+  })
   metrics.decisionSeconds.observe(decidedInMs / 1_000)
   if (refusal?.limit !== undefined) metrics.rejections.inc({ rule: refusal.limit.rule })
 }

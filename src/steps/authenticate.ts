@@ -14,9 +14,13 @@ export async function authenticate(call: Call, world: Pick<World, 'verifier'>): 
   const { credential } = call
   if (credential.kind === 'missing') {
     return unidentified(
-      refuse('unauthenticated', 'No credential. Send a token as "Authorization: Bearer <token>" or "x-api-key: <token>".', {
-        reason: 'missing',
-      }),
+      refuse(
+        'unauthenticated',
+        'No credential. Send a token as "Authorization: Bearer <token>" or "x-api-key: <token>".',
+        {
+          reason: 'missing',
+        },
+      ),
     )
   }
   if (credential.kind === 'conflict') {

@@ -91,7 +91,10 @@ function bounded(priced: Priced, basis: UsageBasis, upper: NanoUsd): NanoUsd {
 }
 
 /** The answer's own model decides the price when the table knows it; else the one that was asked for. */
-function modelOf(admitted: Admitted, usage: Usage): { readonly price: Required<Admitted['facts']>['price']; readonly mismatch: boolean } {
+function modelOf(
+  admitted: Admitted,
+  usage: Usage,
+): { readonly price: Required<Admitted['facts']>['price']; readonly mismatch: boolean } {
   const { price: asked, prices, target } = admitted.facts
   if (usage.model === undefined || usage.model === target.model) return { price: asked, mismatch: false }
   const found = prices.find(asked.provider, usage.model)

@@ -1,0 +1,52 @@
+import { keepObject } from '../adapters/files/objects.ts'
+import type { SettledBalance } from '../domain/balances.ts'
+import type { Logger } from '../observability/logger.ts'
+import type { World } from '../ports.ts'
+import { recover } from '../upkeep/recovery.ts'
+import type { RulesInForce } from './rules.ts'
+
+/** Closes what a killed process left open, then writes down which rules are in force. */
+export async function beginRecord(input: {
+  readonly world: World
+  readonly rules: RulesInForce
+  /** Gives balances back to a ledger that forgets on exit; undefined for one that remembers. */
+  readonly restore: ((balances: readonly SettledBalance[]) => void) | undefined
+  readonly logger: Logger
+  /** Where policies and prices that were ever in force are kept. */
+  readonly folder: string
+}): Promise<void> {
+  const { world, rules, restore, logger, folder } = input
+  await world.ledger.ping()
+  const recovered = await recover({ ...world, restore })
+  if (recovered.closed > 0) logger.warn(recovered, 'calls left open by a killed process are settled at their estimate')
+  await announce(world, 'policy', {
+    text: rules.policy.canonical,
+    sha256: rules.policy.digest,
+    folder,
+    ...named(rules),
+  })
+  await announce(world, 'price', { text: rules.prices.canonical, sha256: rules.prices.version, folder })
+}
+
+function named({ policy }: RulesInForce): { readonly name: string; readonly rev: string | undefined } {
+  return { name: policy.name, rev: policy.revision }
+}
+
+/** Keeps the document and puts on record that it is in force from here on. */
+async function announce(
+  world: World,
+  type: 'policy' | 'price',
+  rule: { text: string; sha256: string; folder: string; name?: string; rev?: string | undefined },
+): Promise<void> {
+  await keepObject(rule.folder, rule.sha256, rule.text)
+  const { name, rev, sha256 } = rule
+  await world.auditLog.append({
+    v: 1,
+    type,
+    id: world.ids.next(),
+    name,
+    rev,
+    h: sha256,
+    bytes: Buffer.byteLength(rule.text),
+  })
+}
