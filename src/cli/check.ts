@@ -1,7 +1,7 @@
 import type { Command } from 'commander'
 import { formatProblem, loadRules } from '../compose/rules.ts'
 import type { Problem } from '../compose/rules.ts'
-import type { Cli } from './commands.ts'
+import type { Cli } from './output.ts'
 import { EXIT, json } from './output.ts'
 import { readSettings, withSettings } from './settings.ts'
 

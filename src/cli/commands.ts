@@ -5,16 +5,10 @@ import { addAudit } from './audit.ts'
 import { addCheck } from './check.ts'
 import { addLedger } from './ledger.ts'
 import { EXIT, processTerminal, UsageError } from './output.ts'
-import type { ExitCode, Terminal } from './output.ts'
+import type { Cli, ExitCode, Terminal } from './output.ts'
 import { addServe } from './serve.ts'
 import { addSpend } from './spend.ts'
 import { addToken } from './token.ts'
-
-/** What each command gets: where to write, and where to put its exit code. */
-export interface Cli {
-  readonly terminal: Terminal
-  exit(code: ExitCode): void
-}
 
 /** Parses the arguments, runs one command and says how it ended. */
 export async function run(args: readonly string[], terminal: Terminal = processTerminal): Promise<ExitCode> {

@@ -2,14 +2,15 @@ import type { Command } from 'commander'
 import { queryRecords } from '../adapters/audit-log/query.ts'
 import { createRedisLedger } from '../adapters/redis/ledger.ts'
 import type { Config } from '../config/config.ts'
-import type { AuditRecord, RecordValue } from '../domain/audit-record.ts'
+import type { AuditRecord } from '../domain/audit-record.ts'
 import { foldSettlement } from '../domain/balances.ts'
 import type { SettledBalance } from '../domain/balances.ts'
-import { listOf, membersOf, writeAmount } from '../domain/records.ts'
 import type { Unit } from '../domain/policy.ts'
-import type { Cli } from './commands.ts'
+import type { Cli } from './output.ts'
 import { json, table } from './output.ts'
 import { readSettings, withSettings } from './settings.ts'
+import { listOf, membersOf, textOf } from '../domain/record-members.ts'
+import { writeAmount } from '../domain/records.ts'
 
 /** Open holds listed at most: the oldest are the ones somebody looks for. */
 const HOLDS_SHOWN_MAX = 100
@@ -25,7 +26,7 @@ interface ShownHold {
   readonly id: string
   readonly since: string
   readonly leaseUntil: string | undefined
-  readonly charges: readonly { readonly key: string; readonly amount: RecordValue }[]
+  readonly charges: readonly { readonly key: string; readonly amount: string | number }[]
 }
 
 /** `ledger show`: who holds what, and what the log says was spent of each budget. */
@@ -53,7 +54,7 @@ async function show(options: ShowOptions, cli: Cli): Promise<void> {
   const held = holds.map((hold) => [
     hold.since,
     hold.id,
-    hold.charges.map((charge) => `${charge.key}=${String(charge.amount)}`).join(' '),
+    hold.charges.map((charge) => `${charge.key}=${charge.amount}`).join(' '),
   ])
   if (held.length > 0) cli.terminal.out(table(['since', 'reservation', 'holds'], held))
   cli.terminal.out(`${balances.length} balances`)
@@ -83,7 +84,7 @@ async function readLog(
   for await (const record of queryRecords(config.dataDir, {})) {
     if (record.type === 'decision' && membersOf(record['dec'])['out'] === 'admit') open.set(record.id, record)
     if (record.type !== 'settle') continue
-    open.delete(String(membersOf(record['ref'])['id']))
+    open.delete(textOf(membersOf(record['ref'])['id']))
     foldSettlement(record, balances, nowMs)
   }
   return { holds: [...open.values()].slice(0, HOLDS_SHOWN_MAX).map(shown), balances }
@@ -92,9 +93,9 @@ async function readLog(
 function shown(decision: AuditRecord): ShownHold {
   const charges = listOf(decision['bkt']).map((entry) => {
     const { id, need } = membersOf(entry)
-    return { key: String(id), amount: need ?? 0 }
+    return { key: textOf(id), amount: typeof need === 'string' || typeof need === 'number' ? need : 0 }
   })
-  return { id: String(decision['rsv']), since: decision.t, leaseUntil: undefined, charges }
+  return { id: textOf(decision['rsv']), since: decision.t, leaseUntil: undefined, charges }
 }
 
 async function holdsInRedis(url: string): Promise<readonly ShownHold[]> {

@@ -23,6 +23,12 @@ export interface Terminal {
   readonly talk: (text: string) => void
 }
 
+/** What each command gets: where to write, and where to put its exit code. */
+export interface Cli {
+  readonly terminal: Terminal
+  exit(code: ExitCode): void
+}
+
 export const processTerminal: Terminal = {
   out: (text) => void process.stdout.write(`${text}\n`),
   talk: (text) => void process.stderr.write(`${text}\n`),

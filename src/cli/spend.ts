@@ -4,7 +4,7 @@ import { formatUsd } from '../domain/money.ts'
 import { SPEND_DIMENSIONS, spendBy } from '../domain/spend.ts'
 import type { SpendDimension, SpendReport } from '../domain/spend.ts'
 import { monthAt } from './month.ts'
-import type { Cli } from './commands.ts'
+import type { Cli } from './output.ts'
 import { json, table, UsageError } from './output.ts'
 import { readSettings, withSettings } from './settings.ts'
 

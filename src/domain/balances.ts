@@ -3,7 +3,7 @@
  */
 import type { RecordDraft, RecordValue } from './audit-record.ts'
 import { parseFormattedUsd, toAmount } from './money.ts'
-import { listOf, membersOf } from './records.ts'
+import { listOf, membersOf, textOf } from './record-members.ts'
 
 /** Settled amount of one budget accumulator; `windowEndMs` is null for a lifetime. */
 export interface SettledBalance {
@@ -29,6 +29,6 @@ export function foldSettlement(record: RecordDraft, balances: Map<string, Settle
     const windowEndMs = typeof end === 'number' ? end : null
     if (windowEndMs !== null && windowEndMs <= nowMs) continue
     const settled = (balances.get(id)?.settled ?? 0) + readAmount(act)
-    balances.set(id, { key: id, rule: String(rule), unit: String(unit), settled, windowEndMs })
+    balances.set(id, { key: id, rule: textOf(rule), unit: textOf(unit), settled, windowEndMs })
   }
 }

@@ -3,19 +3,19 @@
  * is long; `audit query` gives them their full names.
  */
 import type { AccumulatorState } from './accumulator.ts'
-import type { RecordDraft, RecordValue } from './audit-record.ts'
+import type { RecordDraft } from './audit-record.ts'
 import type { Call } from './call.ts'
 import type { PlannedCharge } from './charges.ts'
 import type { Decision, Facts } from './decision.ts'
 import type { Identity } from './identity.ts'
 import { formatUsd, toNanoUsd } from './money.ts'
 import type { Unit } from './policy.ts'
+import { listOf, membersOf } from './record-members.ts'
+import type { Members } from './record-members.ts'
 import { refusalRow } from './refusal.ts'
 import type { Refusal } from './refusal.ts'
 import type { Settlement } from './settlement.ts'
 import type { Usage } from './usage.ts'
-
-type Members = { readonly [key: string]: RecordValue | undefined }
 
 /** An amount as its unit is written: dollars with nine decimals, everything else as an integer. */
 export function writeAmount(unit: Unit, amount: number): string | number {
@@ -215,18 +215,4 @@ export function crashRecord(decision: RecordDraft, id: string): RecordDraft {
     }),
     prc: decision['prc'],
   }
-}
-
-/** A member that is an object, or an empty one. */
-export function membersOf(value: RecordValue | undefined): Members {
-  return typeof value === 'object' && !isList(value) ? value : {}
-}
-
-/** A member that is a list, or an empty one. */
-export function listOf(value: RecordValue | undefined): readonly RecordValue[] {
-  return isList(value) ? value : []
-}
-
-function isList(value: RecordValue | undefined): value is readonly RecordValue[] {
-  return Array.isArray(value)
 }

@@ -4,7 +4,7 @@
 import type { AuditRecord } from './audit-record.ts'
 import { addUsd, parseFormattedUsd, toNanoUsd, ZERO_USD } from './money.ts'
 import type { NanoUsd } from './money.ts'
-import { membersOf } from './records.ts'
+import { membersOf, textOf } from './record-members.ts'
 
 /** Dimensions a report may be cut by. Roles and groups are not among them: a call can have several. */
 export const SPEND_DIMENSIONS = [
@@ -89,7 +89,7 @@ export function spendBy(by: readonly SpendDimension[], fromMs: number, untilMs: 
 
 /** The call a record is about, when it is one that spends. */
 function callOf(record: AuditRecord): string | undefined {
-  if (record.type === 'settle') return String(membersOf(record['ref'])['id'])
+  if (record.type === 'settle') return textOf(membersOf(record['ref'])['id'])
   return record.type === 'decision' && membersOf(record['dec'])['out'] === 'admit' ? record.id : undefined
 }
 

@@ -5,8 +5,9 @@
 import type { AuditRecord } from '../domain/audit-record.ts'
 import { foldSettlement, readAmount } from '../domain/balances.ts'
 import type { SettledBalance } from '../domain/balances.ts'
-import { crashRecord, listOf, membersOf } from '../domain/records.ts'
 import type { AuditLog, Clock, Ids, Ledger } from '../ports.ts'
+import { listOf, membersOf, textOf } from '../domain/record-members.ts'
+import { crashRecord } from '../domain/records.ts'
 
 export interface Recovered {
   /** Decisions that were open when the process died, now settled at their bound. */
@@ -35,7 +36,7 @@ export async function recover(recovery: Recovery): Promise<Recovered> {
   for await (const record of auditLog.records()) {
     if (record.type === 'decision' && membersOf(record['dec'])['out'] === 'admit') open.set(record.id, record)
     if (record.type !== 'settle') continue
-    open.delete(String(membersOf(record['ref'])['id']))
+    open.delete(textOf(membersOf(record['ref'])['id']))
     foldSettlement(record, balances, clock.nowMs())
     recent.push(record)
     if (recent.length > RECENT_SETTLEMENTS_MAX) recent.shift()
