@@ -1,0 +1,256 @@
+/**
+ * The audit log as the rest of the process sees it: a bounded queue in front of the thread that writes. Records are sent once
+ * a turn of the event loop and answered in the order in which they were sent.
+ */
+import { dirname, join } from 'node:path'
+import { Worker } from 'node:worker_threads'
+import { memberOf, recordParts, RECORD_BYTES_MAX, settlesOf } from '../../domain/audit-record.ts'
+import type { AuditRecord, RecordDraft, RecordParts } from '../../domain/audit-record.ts'
+import { AuditUnavailable } from '../../ports.ts'
+import type { AuditLog, Clock, Signed } from '../../ports.ts'
+import { readRecords } from './log-reader.ts'
+import type {
+  Durability,
+  Entry,
+  FromWriter,
+  Ready,
+  ReceiptClaims,
+  Recovered,
+  ToWriter,
+  WriterOptions,
+  WriterState,
+} from './messages.ts'
+
+export interface OpenAuditLogOptions {
+  /** Folder of all logs of a data folder. */
+  readonly dir: string
+  /** Name of the installation, a host name as a rule; the first part of the log's origin. */
+  readonly deployment: string
+  readonly durability: Durability
+  readonly checkpointMs?: number
+  readonly clock?: Clock
+  /** Where signing keys are; beside `dir` unless said otherwise, because `dir` is handed to auditors. */
+  readonly keysDir?: string
+  readonly segmentBytesMax?: number
+}
+
+export interface OpenedAuditLog extends AuditLog {
+  readonly name: string
+  readonly dir: string
+  readonly recovered: Recovered
+}
+
+/** Signed at least this often while the log grows: what may be cut off its end without trace is younger. */
+const CHECKPOINT_MS = 1000
+
+/** A segment is read whole after a crash: 256 MiB take a second or two. */
+const SEGMENT_BYTES_MAX = 256 * 1024 * 1024
+
+/** More than a disk syncs in the time that callers wait; beyond this they are told to come again. */
+const WAITING_RECORDS_MAX = 8192
+const WAITING_BYTES_MAX = 16 * 1024 * 1024
+
+/** What the log adds to a record beside its own name: member names, a sequence number and a time. */
+const ADDED_BYTES = 80
+
+/** The last batch, a record and a checkpoint; a disk that takes longer is taken for dead. */
+const CLOSE_TIMEOUT_MS = 10_000
+
+const systemClock: Clock = { nowMs: () => Date.now() }
+
+/** The first log of the folder that no living process writes to, recovered, else a new one. */
+export async function openAuditLog(options: OpenAuditLogOptions): Promise<OpenedAuditLog> {
+  const clock = options.clock ?? systemClock
+  const workerData: WriterOptions = {
+    auditDir: options.dir,
+    keysDir: options.keysDir ?? join(dirname(options.dir), 'keys'),
+    deployment: options.deployment,
+    durability: options.durability,
+    checkpointMs: options.checkpointMs ?? CHECKPOINT_MS,
+    segmentBytesMax: options.segmentBytesMax ?? SEGMENT_BYTES_MAX,
+    nowMs: clock.nowMs(),
+  }
+  // The thread runs as source or as built, like this file. It needs no secret from the environment.
+  const file = import.meta.url.endsWith('.ts') ? './worker.ts' : './worker.js'
+  const worker = new Worker(new URL(file, import.meta.url), { workerData, env: {} })
+  const ready = await firstAnswer(worker)
+  return new ThreadedAuditLog(worker, { ready, clock, dir: join(options.dir, ready.name) })
+}
+
+function firstAnswer(worker: Worker): Promise<Ready> {
+  const { promise, resolve, reject } = Promise.withResolvers<Ready>()
+  worker.once('error', reject)
+  worker.once('message', (message: FromWriter) => {
+    worker.off('error', reject)
+    if (message.kind === 'ready') resolve(message)
+    else reject(new Error(`audit log: ${message.kind === 'cannot_open' ? message.message : message.kind}`))
+  })
+  return promise
+}
+
+interface Waiting {
+  readonly bytes: number
+  readonly resolve: (signed: Signed) => void
+  readonly reject: (error: AuditUnavailable) => void
+}
+
+class ThreadedAuditLog implements OpenedAuditLog {
+  readonly name: string
+  readonly origin: string
+  readonly dir: string
+  readonly recovered: Recovered
+  readonly #worker: Worker
+  readonly #clock: Clock
+  readonly #ready: Ready
+  /** All below is owned by this object and changed on the event loop only. Oldest first; the thread answers in this order. */
+  readonly #waiting: Waiting[] = []
+  #waitingBytes = 0
+  #outbox: Entry[] = []
+  /** Acknowledged records of the log. */
+  #size: number
+  #state: WriterState = 'open'
+  #failure: string | undefined
+  #closing: Promise<void> | undefined
+  #closed = Promise.withResolvers<void>()
+
+  constructor(worker: Worker, log: { readonly ready: Ready; readonly clock: Clock; readonly dir: string }) {
+    this.#worker = worker
+    this.#clock = log.clock
+    this.#ready = log.ready
+    this.name = log.ready.name
+    this.origin = log.ready.origin
+    this.recovered = log.ready.recovered
+    this.dir = log.dir
+    this.#size = log.ready.size
+    worker.on('message', (message: FromWriter) => this.#take(message))
+    worker.on('error', (error) => this.#fail(`the thread that writes the log failed: ${error}`))
+    worker.on('exit', () => this.#fail('the thread that writes the log has ended'))
+  }
+
+  async append(draft: RecordDraft, options: { readonly receipt?: boolean } = {}): Promise<Signed> {
+    if (this.#failure !== undefined) throw new AuditUnavailable(this.#failure)
+    const parts = recordParts(draft)
+    const bytes = this.#bytesOf(parts)
+    if (bytes > RECORD_BYTES_MAX) {
+      throw new AuditUnavailable(
+        `record ${draft.id} of ${bytes} bytes: at most ${RECORD_BYTES_MAX} fit; shorten its members`,
+      )
+    }
+    if (this.#waiting.length >= WAITING_RECORDS_MAX || this.#waitingBytes + bytes > WAITING_BYTES_MAX) {
+      throw new AuditUnavailable(`${this.#waiting.length} records are waiting for the disk already`)
+    }
+    const { promise, resolve, reject } = Promise.withResolvers<Signed>()
+    this.#waiting.push({ bytes, resolve, reject })
+    this.#waitingBytes += bytes
+    const receipt = options.receipt === true ? claimsOf(draft) : undefined
+    this.#send({ parts, settles: settlesOf(draft), receipt })
+    return await promise
+  }
+
+  #bytesOf(parts: RecordParts): number {
+    return parts.reduce((sum, part) => sum + Buffer.byteLength(part), this.origin.length + ADDED_BYTES)
+  }
+
+  #send(entry: Entry): void {
+    this.#outbox.push(entry)
+    if (this.#outbox.length === 1) setImmediate(() => this.#flush())
+  }
+
+  #flush(): void {
+    if (this.#outbox.length === 0) return
+    this.#post({ kind: 'append', entries: this.#outbox, nowMs: this.#clock.nowMs() })
+    this.#outbox = []
+  }
+
+  #post(message: ToWriter): void {
+    // oxlint-disable-next-line unicorn/require-post-message-target-origin -- a thread has no origin; that is for windows.
+    this.#worker.postMessage(message)
+  }
+
+  #take(message: FromWriter): void {
+    switch (message.kind) {
+      case 'acked':
+        this.#size = message.firstSeq + message.count
+        this.#state = 'open'
+        for (const [index, waiting] of this.#answered(message.count).entries()) {
+          const { timeMs } = message
+          waiting.resolve({ seq: message.firstSeq + index, timeMs, receipt: message.receipts[index] })
+        }
+        break
+      case 'rejected':
+        this.#setState(message.state)
+        for (const waiting of this.#answered(message.count)) waiting.reject(new AuditUnavailable(message.reason))
+        break
+      case 'state':
+        this.#setState(message.state)
+        break
+      case 'closed':
+        this.#fail('the log is closed')
+        if (message.error === undefined) this.#closed.resolve()
+        else this.#closed.reject(new AuditUnavailable(`the log was closed without its last record: ${message.error}`))
+        break
+      case 'ready':
+      case 'cannot_open':
+        break
+    }
+  }
+
+  #setState(state: WriterState): void {
+    this.#state = state
+    if (state === 'failed') this.#failure ??= 'the log cannot be written any more; restart the process to recover it'
+  }
+
+  #answered(count: number): readonly Waiting[] {
+    const answered = this.#waiting.splice(0, count)
+    for (const { bytes } of answered) this.#waitingBytes -= bytes
+    return answered
+  }
+
+  /** Nothing more will be answered. */
+  #fail(reason: string): void {
+    this.#failure ??= reason
+    this.#state = 'failed'
+    for (const waiting of this.#answered(this.#waiting.length)) waiting.reject(new AuditUnavailable(this.#failure))
+    this.#closed.resolve()
+  }
+
+  writable(): boolean {
+    const hasRoom = this.#waiting.length < WAITING_RECORDS_MAX && this.#waitingBytes < WAITING_BYTES_MAX
+    return this.#failure === undefined && this.#state === 'open' && hasRoom
+  }
+
+  keys() {
+    return { vkey: this.#ready.vkey, jwks: { keys: [this.#ready.receiptKey] } }
+  }
+
+  /** As far as acknowledged when reading begins. */
+  records(): AsyncIterable<AuditRecord> {
+    return readRecords(this.dir, { end: this.#size })
+  }
+
+  [Symbol.asyncDispose](): Promise<void> {
+    this.#closing ??= this.#close()
+    return this.#closing
+  }
+
+  async #close(): Promise<void> {
+    this.#flush()
+    this.#post({ kind: 'close', nowMs: this.#clock.nowMs() })
+    this.#failure ??= 'the log is closing'
+    const timeout = setTimeout(
+      () => this.#closed.reject(new AuditUnavailable('the disk did not answer')),
+      CLOSE_TIMEOUT_MS,
+    )
+    try {
+      await this.#closed.promise
+    } finally {
+      clearTimeout(timeout)
+      await this.#worker.terminate()
+    }
+  }
+}
+
+function claimsOf(draft: RecordDraft): ReceiptClaims {
+  const { id, type } = draft
+  return { id, out: memberOf(draft['dec'], 'out') ?? type, code: memberOf(draft['dec'], 'code') }
+}

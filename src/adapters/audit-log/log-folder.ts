@@ -1,0 +1,147 @@
+/**
+ * The folder of one log, and which of them a process writes to. A log has one writer at a time: the writer holds an
+ * exclusive SQLite lock on `lock.db`, which the operating system frees however the process ends, so that a restarted process
+ * takes up the log of the killed one. A new log has a random name, so that a lost disk never brings a name back: a log must
+ * not sign two histories.
+ */
+import { randomBytes } from 'node:crypto'
+import { mkdirSync, readdirSync, readFileSync } from 'node:fs'
+import { join } from 'node:path'
+import { DatabaseSync } from 'node:sqlite'
+import { formatVkey, noteKey, parseVkey } from '../../domain/checkpoint.ts'
+import type { NoteKey } from '../../domain/checkpoint.ts'
+import { isMissing, replaceFile, syncFolder } from './durable-file.ts'
+import { createLogKeys, loadLogKeys, publicJwk } from './log-keys.ts'
+import type { LogKeys } from './log-keys.ts'
+
+/** Where things are in the folder of a log. */
+export function logPaths(dir: string) {
+  return {
+    description: join(dir, 'log.json'),
+    lock: join(dir, 'lock.db'),
+    segments: join(dir, 'seg'),
+    hashes: join(dir, 'hash', 'L0.bin'),
+    checkpoint: join(dir, 'checkpoint'),
+    history: join(dir, 'checkpoints.notes'),
+  }
+}
+
+export interface LogFolder {
+  readonly name: string
+  readonly dir: string
+  readonly origin: string
+  readonly key: NoteKey
+  readonly keys: LogKeys
+  readonly created: boolean
+  readonly lock: Disposable
+}
+
+/** SQLITE_BUSY: another connection holds the lock. */
+const SQLITE_BUSY = 5
+
+/** Five bytes make eight characters of base 32; two logs of one folder meet once in 2^40. */
+const NAME_BYTES = 5
+const NAME_ALPHABET = 'abcdefghijklmnopqrstuvwxyz234567'
+
+export interface FolderOptions {
+  readonly auditDir: string
+  readonly keysDir: string
+  readonly deployment: string
+  readonly nowMs: number
+}
+
+/** The first log that no living process writes to, else a new one. */
+export function claimLogFolder(options: FolderOptions): LogFolder {
+  mkdirSync(options.auditDir, { recursive: true })
+  for (const name of readdirSync(options.auditDir).toSorted()) {
+    const folder = continueFolder(options, name)
+    if (folder !== undefined) return folder
+  }
+  return createFolder(options, `log-${randomName()}`)
+}
+
+/** `log.json` is written last when a log is made: a folder without it never held a record. */
+function continueFolder(options: FolderOptions, name: string): LogFolder | undefined {
+  const dir = join(options.auditDir, name)
+  const description = readDescription(dir)
+  if (description === undefined) return undefined
+  const lock = tryLock(logPaths(dir).lock)
+  if (lock === undefined) return undefined
+  try {
+    const keys = loadLogKeys(options.keysDir, name)
+    const key = noteKey(description.origin, keys.log)
+    if (formatVkey(key) !== description.vkey) {
+      throw new Error(
+        `${logPaths(dir).description}: vkey is not that of the key in ${options.keysDir}; restore the right key`,
+      )
+    }
+    return { name, dir, origin: description.origin, key, keys, created: false, lock }
+  } catch (error) {
+    lock[Symbol.dispose]()
+    throw error
+  }
+}
+
+function createFolder(options: FolderOptions, name: string): LogFolder {
+  const dir = join(options.auditDir, name)
+  const paths = logPaths(dir)
+  const origin = `${options.deployment}/audit/${name}`
+  mkdirSync(paths.segments, { recursive: true })
+  mkdirSync(join(dir, 'hash'))
+  const lock = tryLock(paths.lock)
+  if (lock === undefined) throw new Error(`${paths.lock}: taken by another process although this log is new`)
+  const keys = createLogKeys(options.keysDir, name)
+  const key = noteKey(origin, keys.log)
+  const created = new Date(options.nowMs).toISOString()
+  const description = { origin, vkey: formatVkey(key), created, receiptKeys: [publicJwk(keys.receipt)] }
+  replaceFile(paths.description, `${JSON.stringify(description, null, 2)}\n`)
+  syncFolder(options.auditDir)
+  return { name, dir, origin, key, keys, created: true, lock }
+}
+
+function randomName(): string {
+  let bits = BigInt(`0x${randomBytes(NAME_BYTES).toString('hex')}`)
+  let name = ''
+  for (let i = 0; i < (NAME_BYTES * 8) / 5; i += 1) {
+    name += NAME_ALPHABET[Number(bits % 32n)]
+    bits /= 32n
+  }
+  return name
+}
+
+/** The open transaction is the lock; nothing is ever written to the file. */
+function tryLock(path: string): Disposable | undefined {
+  const database = new DatabaseSync(path)
+  try {
+    database.exec('PRAGMA locking_mode=EXCLUSIVE; BEGIN EXCLUSIVE')
+  } catch (error) {
+    database.close()
+    if (error instanceof Error && 'errcode' in error && error.errcode === SQLITE_BUSY) return undefined
+    throw new Error(`${path}: cannot be locked`, { cause: error })
+  }
+  return { [Symbol.dispose]: () => database.close() }
+}
+
+export interface LogDescription {
+  readonly origin: string
+  readonly vkey: string
+}
+
+/** What `log.json` says; undefined when there is none. */
+export function readDescription(dir: string): LogDescription | undefined {
+  const path = logPaths(dir).description
+  try {
+    const value: unknown = JSON.parse(readFileSync(path, 'utf8'))
+    const { origin, vkey } = typeof value === 'object' && value !== null ? { origin: '', vkey: '', ...value } : {}
+    if (typeof origin === 'string' && typeof vkey === 'string' && parseVkey(vkey).name === origin)
+      return { origin, vkey }
+    throw new Error('expected the members "origin" and "vkey" of one log')
+  } catch (error) {
+    if (isMissing(error) || isNotFolder(error)) return undefined
+    throw new Error(`${path}: not the description of a log; restore it from a backup`, { cause: error })
+  }
+}
+
+function isNotFolder(error: unknown): boolean {
+  return error instanceof Error && 'code' in error && error.code === 'ENOTDIR'
+}

@@ -1,0 +1,47 @@
+/** What a verification may find, and what it means. */
+
+/**
+ * `tampered`: the log is not what was signed. `warning`: nothing was changed, but something is owed or odd. `note`: to be
+ * expected of a log that is alive.
+ */
+export type Severity = 'tampered' | 'warning' | 'note'
+
+export type Finding =
+  | { readonly kind: 'ALTERED' | 'REORDERED' | 'DUPLICATE' | 'CORRUPT_LINE' | 'CLOCK_BACK'; readonly seq: number }
+  | { readonly kind: 'MISSING'; readonly from: number; readonly to: number }
+  | { readonly kind: 'TRUNCATED'; readonly have: number; readonly signed: number }
+  | { readonly kind: 'BAD_SIG' | 'UNKNOWN_KEY'; readonly file: string; readonly reason: string }
+  | { readonly kind: 'NO_CHECKPOINT'; readonly size: number }
+  | {
+      /** Some record from `from` to `to` is not what was signed, or, as a warning, the hash file is wrong from `from`. */
+      readonly kind: 'HASHES_DO_NOT_MATCH_CHECKPOINT'
+      readonly from: number
+      readonly to: number
+      readonly recordsMatch: boolean
+    }
+  | { readonly kind: 'UNSIGNED_TAIL'; readonly n: number }
+  | { readonly kind: 'OPEN_RESERVATION'; readonly id: string; readonly isDue: boolean }
+  | { readonly kind: 'SETTLE_WITHOUT_DECISION'; readonly id: string }
+
+const SEVERITY = {
+  ALTERED: 'tampered',
+  REORDERED: 'tampered',
+  DUPLICATE: 'tampered',
+  CORRUPT_LINE: 'tampered',
+  MISSING: 'tampered',
+  TRUNCATED: 'tampered',
+  BAD_SIG: 'tampered',
+  UNKNOWN_KEY: 'tampered',
+  NO_CHECKPOINT: 'tampered',
+  HASHES_DO_NOT_MATCH_CHECKPOINT: 'tampered',
+  CLOCK_BACK: 'warning',
+  SETTLE_WITHOUT_DECISION: 'warning',
+  OPEN_RESERVATION: 'note',
+  UNSIGNED_TAIL: 'note',
+} as const satisfies Record<Finding['kind'], Severity>
+
+export function severityOf(finding: Finding): Severity {
+  if (finding.kind === 'OPEN_RESERVATION' && finding.isDue) return 'warning'
+  if (finding.kind === 'HASHES_DO_NOT_MATCH_CHECKPOINT' && finding.recordsMatch) return 'warning'
+  return SEVERITY[finding.kind]
+}
