@@ -149,13 +149,13 @@ function checkTiling(model: PriceFileModel, rows: readonly PlacedRow[]): Finding
   })
 }
 
-/** V13, once for a model, by its oldest row. */
+/** V13, once for a model, by its oldest row. Only warnings: a machine whose clock is wrong must still start. */
 function checkAge(rows: readonly PlacedRow[], nowMs: number): Finding[] {
   const [oldest] = rows.toSorted((a, b) => checkedMs(a) - checkedMs(b))
   if (oldest === undefined) return []
   const path = [...oldest.path, 'source', 'checked']
   const ageMs = nowMs - checkedMs(oldest)
-  if (ageMs < -DAY_MS) return [error('V13', path, 'lies in the future')]
+  if (ageMs < -DAY_MS) return [warning('V13', path, 'lies in the future; correct it, or the clock of this machine')]
   if (ageMs > CHECK_STALE_MS) return [warning('V13', path, 'is stale: more than 90 days ago; check the price again')]
   return ageMs > CHECK_WARN_MS ? [warning('V13', path, 'is more than 45 days ago; check the price again')] : []
 }

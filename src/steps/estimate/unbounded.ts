@@ -7,22 +7,21 @@ export function refuseUnbounded(
   ask: Ask,
   limits: { readonly outputTokensMax: number | undefined },
 ): Refusal | undefined {
-  const [otherModel] = ask.otherModels
-  if (otherModel !== undefined) {
-    return refuse(
-      'invalid_request',
-      `${otherModel} may have another model answer, whose cost is not bounded. Remove it.`,
-      {
-        field: otherModel,
-      },
-    )
+  if (ask.otherModels.length > 0) {
+    const message =
+      'The request lets another model answer at its own price, which is not bounded here. Name one model only.'
+    return refuse('invalid_request', message, { field: 'fallbacks', reason: 'other_models' })
   }
   const unbounded = unboundedTool(ask.serverTools)
   if (unbounded !== undefined) {
+    const maximum = ask.family === 'openai' ? 'max_tool_calls' : 'max_uses'
     return refuse(
       'invalid_request',
-      `The tool ${unbounded} runs at the provider as often as it likes. Give it a maximum (max_uses).`,
-      { field: 'tools' },
+      `A tool runs at the provider as often as it likes. Give it a maximum: ${maximum}.`,
+      {
+        field: 'tools',
+        reason: 'server_tool_unbounded',
+      },
     )
   }
   return refuseOverAllowance(ask, limits.outputTokensMax)
