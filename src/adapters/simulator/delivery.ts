@@ -26,9 +26,16 @@ export type Delivered = 'done' | 'cut'
 
 export async function deliver(delivery: Delivery): Promise<Delivered> {
   const { call, signal } = delivery
-  if (call.directives.hang) await once(signal, 'abort', { signal })
+  if (call.directives.hang) await aborted(signal)
   if (call.latencyMs > 0) await sleep(call.latencyMs, undefined, { signal })
   return call.ask.stream ? await deliverStream(delivery) : await deliverWhole(delivery)
+}
+
+/** Rejects once the signal aborts. */
+async function aborted(signal: AbortSignal): Promise<void> {
+  signal.throwIfAborted()
+  await once(signal, 'abort')
+  signal.throwIfAborted()
 }
 
 async function deliverWhole({ call, format, response, signal, onToken }: Delivery): Promise<Delivered> {
