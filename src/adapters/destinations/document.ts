@@ -2,7 +2,8 @@
 import { request } from 'undici'
 import type { Dispatcher } from 'undici'
 import { checkDestination } from './destination.ts'
-import { createGuardedDispatcher, DestinationRefused } from './guard.ts'
+import { createGuardedDispatcher } from './dispatcher.ts'
+import { DestinationRefused } from './guard.ts'
 import type { GuardOptions } from './guard.ts'
 
 export interface DocumentLimits {

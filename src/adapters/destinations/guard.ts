@@ -10,7 +10,7 @@ import { lookup } from 'node:dns'
 import type { LookupAddress } from 'node:dns'
 import { isIP } from 'node:net'
 import type { LookupFunction, Socket } from 'node:net'
-import { Agent, buildConnector } from 'undici'
+import { buildConnector } from 'undici'
 import { addressFault, isLoopback } from './address.ts'
 import { checkTarget, hostOf } from './destination.ts'
 import type { DestinationRules } from './destination.ts'
@@ -125,33 +125,4 @@ function addressesFault(addresses: readonly LookupAddress[], rules: AddressRules
     if (problem !== undefined) return problem
   }
   return undefined
-}
-
-export interface DispatcherOptions extends GuardOptions {
-  /** Most connections to one origin; undefined leaves it to the calls in flight, which the ledger bounds. */
-  readonly connectionsMax?: number
-  /** Time a connection may idle; shorter than the minute after which providers' balancers close it. */
-  readonly keepAliveMs?: number
-  /** Silence before the headers, and between two parts of the body; 0 leaves it to the caller's own timers. */
-  readonly headersTimeoutMs?: number
-  readonly bodyTimeoutMs?: number
-}
-
-const KEEP_ALIVE_MS = 30_000
-
-/** Ten minutes, as the providers' SDKs wait for a long answer. */
-const HEADERS_TIMEOUT_MS = 600_000
-const BODY_TIMEOUT_MS = 600_000
-
-/** A pool per origin whose every connection went through the guard. Redirects are not followed: undici leaves them be. */
-export function createGuardedDispatcher(options: DispatcherOptions): Agent {
-  return new Agent({
-    connect: createGuardedConnector(options),
-    allowH2: false,
-    pipelining: 1,
-    connections: options.connectionsMax ?? null,
-    keepAliveTimeout: options.keepAliveMs ?? KEEP_ALIVE_MS,
-    headersTimeout: options.headersTimeoutMs ?? HEADERS_TIMEOUT_MS,
-    bodyTimeout: options.bodyTimeoutMs ?? BODY_TIMEOUT_MS,
-  })
 }

@@ -50,10 +50,14 @@ const ALGORITHM = 'EdDSA'
 export interface BuiltinIssuerOptions {
   /** Folder of the signing key; made when it is not there. */
   readonly dir: string
-  readonly clock: Clock
+  /** The machine's own unless given. */
+  readonly clock?: Clock
 }
 
-export async function openBuiltinIssuer({ dir, clock }: BuiltinIssuerOptions): Promise<BuiltinIssuer> {
+export async function openBuiltinIssuer({
+  dir,
+  clock = { nowMs: Date.now },
+}: BuiltinIssuerOptions): Promise<BuiltinIssuer> {
   const key = await openBuiltinKey(dir)
   const publicJwk = await exportJWK(createPublicKey(key))
   const kid = await calculateJwkThumbprint(publicJwk)

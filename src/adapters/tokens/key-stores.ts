@@ -10,7 +10,7 @@ import type { ReportKeyProblem } from './key-store.ts'
 export interface KeyStoresOptions {
   readonly clock: Clock
   readonly fetchDocument: FetchDocument
-  readonly builtin?: BuiltinIssuer
+  readonly builtin?: BuiltinIssuer | undefined
   readonly report?: ReportKeyProblem
 }
 

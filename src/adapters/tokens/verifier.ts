@@ -28,9 +28,9 @@ export interface TokenVerifierOptions {
   /** Issuers of the policy in force: the same list until the policy changes. */
   readonly issuers: () => readonly IssuerRule[]
   readonly clock: Clock
-  /** Reads key sets by URL, through the guard of destinations. */
+  /** Reads key sets by URL: what `createDocumentFetcher` of adapters/destinations answers. */
   readonly fetchDocument: FetchDocument
-  readonly builtin?: BuiltinIssuer
+  readonly builtin?: BuiltinIssuer | undefined
   readonly report?: ReportKeyProblem
 }
 
