@@ -70,11 +70,12 @@ function judge(charge: PlannedCharge, { state, retryAfterMs }: Shortfall, nowMs:
     : { ...short, code: 'budget_exhausted', waitMs: resetMs }
 }
 
-/** Sorts the answer to the front: spent budgets (money before tokens), then the longest wait, then the name. */
+/** Sorts the answer to the front: spent budgets (money before tokens), then the longest wait, then the narrowest rule. */
 function byWeight(left: Short, right: Short): number {
   const [a, b] = [rankOf(left), rankOf(right)]
   if (a !== b) return b - a
   if (left.waitMs !== right.waitMs) return right.waitMs > left.waitMs ? 1 : -1
+  if (left.charge.unit === right.charge.unit && left.limit !== right.limit) return left.limit - right.limit
   return left.charge.rule < right.charge.rule ? -1 : 1
 }
 

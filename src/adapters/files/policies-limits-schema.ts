@@ -1,0 +1,125 @@
+/**
+ * `limits` and `budgets`: what is counted, for whom, and how much of it there is.
+ */
+import { z } from 'zod'
+import type { Dimension, LimitShape } from '../../domain/policy.ts'
+import { match } from './policies-match.ts'
+import { block, duration, list, message, name, timeZone, usd, wholeNumber } from './policies-values.ts'
+
+/** A longer key would not fit into the name of a counter. */
+const KEY_DIMENSIONS_MAX = 8
+
+/** Rates of one limit. */
+const RATES_MAX = 8
+
+const DAY_MS = 86_400_000
+
+const UNITS = {
+  requests: 'requests',
+  tokens: 'tokens',
+  inputTokens: 'input_tokens',
+  outputTokens: 'output_tokens',
+} as const
+const UNIT_NAMES = ['requests', 'tokens', 'inputTokens', 'outputTokens'] as const
+
+/** One counter of a limit: what it counts and how. */
+export interface RateText {
+  readonly unit: (typeof UNITS)[keyof typeof UNITS] | 'concurrent'
+  readonly shape: LimitShape
+}
+
+const window = duration({
+  minMs: 1_000,
+  maxMs: 31 * DAY_MS,
+  hint: 'a duration such as 30s, 1m or 24h, from 1s to 31d',
+}).refine((ms) => ms % 1_000 === 0, 'a window has whole seconds')
+
+const rate = block({
+  requests: wholeNumber(1).optional(),
+  tokens: wholeNumber(1).optional(),
+  inputTokens: wholeNumber(1).optional(),
+  outputTokens: wholeNumber(1).optional(),
+  window,
+  burst: wholeNumber(1).optional(),
+  algorithm: z.enum(['gcra', 'fixed', 'sliding'], 'one of gcra, fixed and sliding').optional(),
+}).transform((written, context): RateText => {
+  const fail = (path: string[], text: string) => {
+    context.addIssue({ code: 'custom', message: text, path, input: written })
+    return z.NEVER
+  }
+  const [counted, ...others] = UNIT_NAMES.filter((unit) => written[unit] !== undefined)
+  if (counted === undefined || others.length > 0)
+    return fail([], 'exactly one of requests, tokens, inputTokens and outputTokens')
+  const amount = written[counted] ?? 0
+  const algorithm = written.algorithm ?? (counted === 'requests' ? 'gcra' : 'sliding')
+  if (written.burst !== undefined && algorithm !== 'gcra') {
+    return fail(
+      ['burst'],
+      `only a gcra rate has a burst; this one is ${algorithm}: add algorithm: gcra or remove burst`,
+    )
+  }
+  const span = { amount, periodMs: written.window }
+  const shape =
+    algorithm === 'gcra' ? { kind: algorithm, ...span, burst: written.burst ?? amount } : { kind: algorithm, ...span }
+  return { unit: UNITS[counted], shape }
+})
+
+/** The dimensions whose values, taken together, have a counter of their own. */
+function key(dimensions: readonly Dimension[]) {
+  return list(z.enum(dimensions, `one of ${dimensions.join(', ')}`))
+    .min(1, 'name at least one dimension')
+    .max(KEY_DIMENSIONS_MAX, `at most ${String(KEY_DIMENSIONS_MAX)} dimensions`)
+    .refine((names) => new Set(names).size === names.length, 'names a dimension twice')
+}
+
+const enforce = block({
+  action: z.literal('reject', 'only reject').default('reject'),
+  message: message.optional(),
+})
+
+export function limit(dimensions: readonly Dimension[]) {
+  return block({
+    name,
+    match: match(dimensions),
+    key: key(dimensions),
+    weigh: z.literal('classification', 'only classification').optional(),
+    rates: list(rate)
+      .max(RATES_MAX, `at most ${String(RATES_MAX)} rates`)
+      .default([]),
+    concurrent: wholeNumber(1).optional(),
+    enforce: enforce.prefault({}),
+  }).refine(
+    ({ rates, concurrent }) => rates.length > 0 || concurrent !== undefined,
+    'limits nothing: add rates or concurrent',
+  )
+}
+
+const PERIODS = ['minute', 'hour', 'day', 'week', 'month', 'lifetime'] as const
+
+const amount = block({
+  usd: usd.optional(),
+  tokens: wholeNumber(0).optional(),
+  period: z.enum(PERIODS, `one of ${PERIODS.join(', ')}`),
+  timezone: timeZone.optional(),
+}).transform((written, context) => {
+  const { usd: money, tokens, period, timezone } = written
+  const fail = (path: string[], text: string) =>
+    context.addIssue({ code: 'custom', message: text, path, input: written })
+  if ((money === undefined) === (tokens === undefined)) fail([], 'exactly one of usd and tokens')
+  if (period === 'lifetime' && timezone !== undefined) fail(['timezone'], 'a lifetime has no calendar: remove timezone')
+  const unit = money === undefined ? ('tokens' as const) : ('usd' as const)
+  return { unit, amount: money ?? tokens ?? 0, period, timeZone: timezone ?? 'UTC' }
+})
+
+export function budget(dimensions: readonly Dimension[]) {
+  return block({
+    name,
+    match: match(dimensions),
+    key: key(dimensions),
+    limit: amount,
+    message: message.optional(),
+  })
+}
+
+export type LimitText = z.output<ReturnType<typeof limit>>
+export type BudgetText = z.output<ReturnType<typeof budget>>
