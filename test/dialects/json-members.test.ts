@@ -1,0 +1,84 @@
+import fc from 'fast-check'
+import { describe, expect, it } from 'vitest'
+
+import { JSON_DEPTH_MAX, scanObject, setMember, splice } from '../../src/dialects/json-members.ts'
+
+const bytes = (text: string) => Buffer.from(text)
+
+describe('scanObject', () => {
+  it('finds every member where JSON.parse finds it', () => {
+    fc.assert(
+      fc.property(
+        fc.dictionary(fc.string({ unit: 'binary' }), fc.jsonValue({ maxDepth: 4, stringUnit: 'binary' })),
+        fc.constantFrom(undefined, 1, '\t'),
+        (value, indent) => {
+          const body = bytes(JSON.stringify(value, null, indent))
+          const object = scanObject(body)
+          if (object.kind !== 'object') throw new Error(object.fault)
+          const read = object.members.map(({ key, valueStart, valueEnd }): [string, unknown] => [
+            key,
+            JSON.parse(body.toString('utf8', valueStart, valueEnd)),
+          ])
+          expect(Object.fromEntries(read)).toEqual(JSON.parse(JSON.stringify(value)))
+          expect(object.end).toBe(body.length)
+        },
+      ),
+    )
+  })
+
+  it('never throws, whatever the bytes', () => {
+    const soup = fc.array(fc.constantFrom('{', '}', '[', ']', '"', '\\', ':', ',', 'a', '1', ' ', 'é'))
+    fc.assert(
+      fc.property(soup, (tokens) => {
+        expect(scanObject(bytes(tokens.join(''))).kind).toMatch(/object|fault/)
+      }),
+    )
+  })
+
+  it('shows members named twice, also when one of them is escaped', () => {
+    const object = scanObject(bytes('{"model":1,"mod\\u0065l":2}'))
+    expect(object.kind === 'object' && object.members.map(({ key }) => key)).toEqual(['model', 'model'])
+  })
+
+  it('refuses nesting deeper than its bound and takes what is just within', () => {
+    const nested = (depth: number) => bytes(`{"a":${'['.repeat(depth - 1)}${']'.repeat(depth - 1)}}`)
+    expect(scanObject(nested(JSON_DEPTH_MAX)).kind).toBe('object')
+    expect(scanObject(nested(JSON_DEPTH_MAX + 1))).toEqual({ kind: 'fault', fault: 'too_deep' })
+  })
+
+  it('takes linear time on megabytes of quotes, backslashes and brackets', () => {
+    for (const unit of ['\\"', '\\\\', 'x']) {
+      const body = bytes(`{"a":"${unit.repeat(1_000_000)}"}`)
+      const started = performance.now()
+      expect(scanObject(body).kind).toBe('object')
+      expect(performance.now() - started).toBeLessThan(1000)
+    }
+    expect(scanObject(bytes('{"a":'.repeat(1_000_000)))).toEqual({ kind: 'fault', fault: 'too_deep' })
+  })
+})
+
+describe('splice', () => {
+  it('changes the named value and not one byte beside it', () => {
+    const key = fc.string({ minLength: 1 }).filter((name) => name !== '__proto__')
+    fc.assert(
+      fc.property(fc.dictionary(key, fc.jsonValue()), key, fc.jsonValue(), (value, name, next) => {
+        const body = bytes(JSON.stringify(value, null, 1))
+        const object = scanObject(body)
+        if (object.kind !== 'object') throw new Error(object.fault)
+        const edit = setMember(object, name, JSON.stringify(next))
+        const spliced = Buffer.from(splice(body, [edit]))
+        expect(JSON.parse(spliced.toString())).toEqual({
+          ...JSON.parse(body.toString()),
+          [name]: JSON.parse(JSON.stringify(next)),
+        })
+        expect(spliced.subarray(0, edit.start)).toEqual(body.subarray(0, edit.start))
+        expect(spliced.subarray(spliced.length - (body.length - edit.end))).toEqual(body.subarray(edit.end))
+      }),
+    )
+  })
+
+  it('gives the very same bytes when there is nothing to change', () => {
+    const body = bytes('{ }')
+    expect(splice(body, [])).toBe(body)
+  })
+})
