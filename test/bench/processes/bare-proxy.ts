@@ -1,6 +1,7 @@
 /**
  * The least a proxy in Node can do, and what every figure is compared with: node:http in front, undici behind, bytes
- * carried unread. It enforces nothing, records nothing and knows nobody.
+ * carried unread. It enforces nothing, records nothing and knows nobody. Plain listeners carry the bytes, because they
+ * cost a third less than iterators and pipes, and a slow yardstick would flatter what is measured by it.
  */
 import { createServer } from 'node:http'
 import type { IncomingMessage, ServerResponse } from 'node:http'
@@ -11,22 +12,30 @@ const [upstream] = process.argv.slice(2)
 if (upstream === undefined) throw new Error('pass the address of the upstream')
 const pool = new Pool(upstream, { pipelining: 1 })
 
-async function forward(request: IncomingMessage, response: ServerResponse): Promise<void> {
-  const parts: Buffer[] = []
-  for await (const part of request) parts.push(part)
+async function forward(request: IncomingMessage, response: ServerResponse, asked: Buffer): Promise<void> {
   const { statusCode, headers, body } = await pool.request({
     method: 'POST',
     path: request.url ?? '/',
     headers: { 'content-type': 'application/json', authorization: request.headers.authorization ?? '' },
-    body: Buffer.concat(parts),
+    body: asked,
   })
   const { connection: _connection, 'keep-alive': _keepAlive, ...relayed } = headers
   response.writeHead(statusCode, relayed)
-  body.pipe(response)
+  response.on('drain', () => body.resume())
+  response.on('close', () => body.destroy())
+  body.on('data', (part: Buffer) => {
+    if (!response.write(part)) body.pause()
+  })
+  body.on('end', () => response.end())
+  body.on('error', () => response.destroy())
 }
 
 const server = createServer((request, response) => {
-  forward(request, response).catch((error: unknown) => response.destroy(error instanceof Error ? error : undefined))
+  const parts: Buffer[] = []
+  request.on('data', (part: Buffer) => parts.push(part))
+  request.on('end', () => {
+    forward(request, response, Buffer.concat(parts)).catch(() => response.destroy())
+  })
 })
 server.keepAliveTimeout = 0
 server.listen(0, '127.0.0.1', () => announce(server))
