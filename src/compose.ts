@@ -5,16 +5,16 @@ import { join } from 'node:path'
 import type { Express } from 'express'
 import { openAuditLog } from './adapters/audit-log/audit-log.ts'
 import { createPseudonyms } from './adapters/audit-log/pseudonyms.ts'
+import { createDocumentFetcher } from './adapters/destinations/document.ts'
 import { createMemoryLedger } from './adapters/memory/ledger.ts'
 import { createRedisLedger } from './adapters/redis/ledger.ts'
 import { systemClock } from './adapters/system/clock.ts'
 import { createIds } from './adapters/system/ids.ts'
 import { createTokenCounter } from './adapters/tiktoken/token-counter.ts'
-import { openBuiltinIssuer } from './adapters/tokens/builtin-issuer.ts'
 import type { BuiltinIssuer } from './adapters/tokens/builtin-issuer.ts'
 import { createTokenVerifier } from './adapters/tokens/verifier.ts'
 import { beginRecord } from './compose/begin-record.ts'
-import { keysFolder } from './compose/issuer.ts'
+import { builtinIssuer, keysFolder } from './compose/issuer.ts'
 import { activate, formatProblem, loadRules } from './compose/rules.ts'
 import type { RulesInForce } from './compose/rules.ts'
 import { openUpstreams } from './compose/upstreams.ts'
@@ -22,7 +22,6 @@ import type { Config } from './config/config.ts'
 import type { SecretReader } from './config/environment.ts'
 import { Calibration } from './domain/calibration.ts'
 import type { SettledBalance } from './domain/balances.ts'
-import type { Policy } from './domain/policy.ts'
 import { createApp } from './http/app.ts'
 import { createEvents } from './observability/events.ts'
 import type { Logger } from './observability/logger.ts'
@@ -82,7 +81,9 @@ async function readRules(config: Config, secrets: SecretReader, logger: Logger):
   if (loaded.kind === 'invalid') throw new StartFailed(loaded.problems.map(formatProblem).join('\n'))
   const activated = activate(loaded.policy, secrets)
   if (activated.kind === 'invalid') throw new StartFailed(activated.problems.join('\n'))
-  for (const warning of loaded.warnings) logger.warn({ problem: formatProblem(warning) }, 'rules')
+  // One line, not one a warning: stale prices alone can be dozens. The command lists them with their places.
+  const warnings = [...new Set(loaded.warnings.map((warning) => warning.code))]
+  if (warnings.length > 0) logger.warn({ warnings: loaded.warnings.length, codes: warnings }, 'see: tollgate check')
   if (activated.leftOut.length > 0)
     logger.info({ upstreams: activated.leftOut }, 'upstreams without a key are left out')
   return { policy: activated.policy, prices: loaded.prices }
@@ -112,8 +113,16 @@ async function buildWorld(
   const ledger = openLedger(config)
   parts.use(ledger.ledger)
   const counter = parts.use(createTokenCounter())
-  const issuer = await issuerOf(rules.policy, config)
-  const verifier = parts.use(createTokenVerifier({ issuers: () => rules.policy.issuers, builtin: issuer, clock }))
+  const issuer = await builtinIssuer(rules.policy, config)
+  const fetchDocument = createDocumentFetcher({ allowPrivate: () => rules.policy.destinations.allowPrivate })
+  const verifier = parts.use(
+    createTokenVerifier({
+      issuers: () => rules.policy.issuers,
+      clock,
+      fetchDocument,
+      ...(issuer && { builtin: issuer }),
+    }),
+  )
   const upstreams = await openUpstreams({ policy: rules.policy, secrets, counter }, parts)
   const world = {
     auditLog,
@@ -123,7 +132,7 @@ async function buildWorld(
     ids: createIds(clock),
     ledger: ledger.ledger,
     openCalls,
-    pseudonyms: await createPseudonyms({ keyFile: join(keysFolder(config), 'pseudonyms.key') }),
+    pseudonyms: createPseudonyms({ keyFile: join(keysFolder(config), 'pseudonyms.key') }),
     rules: { policy: () => rules.policy, prices: () => rules.prices },
     upstreams,
     verifier,
@@ -137,11 +146,6 @@ function openLog(config: Config): Promise<AuditLog> {
     deployment: config.development ? 'localhost' : 'tollgate',
     durability: config.audit.durability,
   })
-}
-
-async function issuerOf(policy: Policy, config: Config): Promise<BuiltinIssuer | undefined> {
-  const named = policy.issuers.some((issuer) => issuer.keys.kind === 'builtin')
-  return named ? openBuiltinIssuer({ dir: keysFolder(config) }) : undefined
 }
 
 interface OpenedLedger {

@@ -49,7 +49,7 @@ export function addToken(program: Command, cli: Cli): void {
 }
 
 async function issue(options: IssueOptions, cli: Cli): Promise<void> {
-  const opened = await openIssuer(readSettings({ ...options, configFile: options.config }), Date.now())
+  const opened = await openIssuer(readSettings({ ...options, configFile: options.config }))
   if (opened.kind === 'invalid') throw new UsageError(opened.problems.join('\n       '))
   const { tenant, team, user, agent, role, classification, tier, lane } = options
   const token = await opened.issuer.issue({

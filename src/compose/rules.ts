@@ -45,11 +45,19 @@ export async function loadRules(
       kind: 'loaded',
       policy: policies.policy,
       prices: prices.table,
-      warnings: [...prices.warnings, ...policies.warnings],
+      warnings: [...rated(prices.warnings, 'warning'), ...policies.warnings],
     }
   }
-  const faults = [prices, policies].flatMap((part) => (part.kind === 'invalid' ? part.problems : []))
+  const faults = [
+    ...(prices.kind === 'invalid' ? rated(prices.problems, 'error') : []),
+    ...(policies.kind === 'invalid' ? policies.problems : []),
+  ]
   return { kind: 'invalid', problems: faults }
+}
+
+/** Price problems are kept apart by severity; here they say it themselves. */
+function rated(problems: readonly Omit<Problem, 'severity'>[], severity: Problem['severity']): readonly Problem[] {
+  return problems.map((problem) => ({ ...problem, severity }))
 }
 
 /** `file:line:col: severity code: path: message`, which editors turn into a link. */

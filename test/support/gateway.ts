@@ -6,6 +6,7 @@ import { mkdir, mkdtemp, readFile, rm, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
+import { systemClock } from '../../src/adapters/system/clock.ts'
 import { openBuiltinIssuer } from '../../src/adapters/tokens/builtin-issuer.ts'
 import type { TokenRequest } from '../../src/adapters/tokens/builtin-issuer.ts'
 
@@ -88,7 +89,7 @@ export async function startGateway(options: GatewayOptions): Promise<RunningGate
     child,
     log: () => log,
     async token(request = {}) {
-      const issuer = await openBuiltinIssuer({ dir: join(dataDir, 'keys') })
+      const issuer = await openBuiltinIssuer({ dir: join(dataDir, 'keys'), clock: systemClock })
       return issuer.issue({ ...DEFAULT_CALLER, ...request })
     },
     stop: () => stop('SIGTERM'),
