@@ -45,3 +45,31 @@ export function severityOf(finding: Finding): Severity {
   if (finding.kind === 'HASHES_DO_NOT_MATCH_CHECKPOINT' && finding.recordsMatch) return 'warning'
   return SEVERITY[finding.kind]
 }
+
+/** Findings that are listed one by one; the rest is counted. */
+const LISTED_MAX = 1000
+
+/** Findings in the order in which they were made, as many as a reader can use. */
+export class FindingList {
+  /** Owned by one verification. */
+  readonly #listed: Finding[] = []
+  #more = 0
+
+  add(finding: Finding): void {
+    if (this.#listed.length < LISTED_MAX) this.#listed.push(finding)
+    else this.#more += 1
+  }
+
+  /** Counts something that could not be looked at any closer. */
+  skip(): void {
+    this.#more += 1
+  }
+
+  get listed(): readonly Finding[] {
+    return this.#listed
+  }
+
+  get more(): number {
+    return this.#more
+  }
+}

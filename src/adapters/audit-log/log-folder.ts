@@ -137,11 +137,7 @@ export function readDescription(dir: string): LogDescription | undefined {
       return { origin, vkey }
     throw new Error('expected the members "origin" and "vkey" of one log')
   } catch (error) {
-    if (isMissing(error) || isNotFolder(error)) return undefined
+    if (isMissing(error)) return undefined
     throw new Error(`${path}: not the description of a log; restore it from a backup`, { cause: error })
   }
-}
-
-function isNotFolder(error: unknown): boolean {
-  return error instanceof Error && 'code' in error && error.code === 'ENOTDIR'
 }

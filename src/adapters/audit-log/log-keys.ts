@@ -6,7 +6,7 @@ import { createPrivateKey, createPublicKey, generateKeyPairSync, hash } from 'no
 import type { KeyObject } from 'node:crypto'
 import { mkdirSync, readFileSync } from 'node:fs'
 import { join } from 'node:path'
-import { isMissing, replaceFile } from './durable-file.ts'
+import { createPrivateFile, isMissing } from './durable-file.ts'
 
 export interface LogKeys {
   readonly log: KeyObject
@@ -30,7 +30,8 @@ function keyFile(keysDir: string, name: string, use: 'log' | 'receipt'): string 
 
 function createKey(path: string): KeyObject {
   const { privateKey } = generateKeyPairSync('ed25519')
-  replaceFile(path, privateKey.export({ format: 'pem', type: 'pkcs8' }).toString(), { isPrivate: true })
+  const pem = privateKey.export({ format: 'pem', type: 'pkcs8' }).toString()
+  if (!createPrivateFile(path, pem)) throw new Error(`${path}: there already, although this log is new; move it away`)
   return privateKey
 }
 

@@ -7,7 +7,7 @@ import { createHmac, randomBytes } from 'node:crypto'
 import { mkdirSync, readFileSync } from 'node:fs'
 import { dirname } from 'node:path'
 import type { Pseudonyms } from '../../ports.ts'
-import { isMissing, replaceFile } from './durable-file.ts'
+import { createPrivateFile, isMissing } from './durable-file.ts'
 
 const KEY_BYTES = 32
 const FOLDER_MODE = 0o700
@@ -38,15 +38,13 @@ function hmac(key: Uint8Array, text: string): Buffer {
   return createHmac('sha256', key).update(text).digest()
 }
 
+/** Several processes of one data folder may start at once: the first makes the key, the others read it. */
 function loadOrCreateKey(path: string): Buffer {
-  const text = readIfThere(path)
-  if (text === undefined) {
+  if (readIfThere(path) === undefined) {
     mkdirSync(dirname(path), { recursive: true, mode: FOLDER_MODE })
-    const key = randomBytes(KEY_BYTES)
-    replaceFile(path, `${key.toString('base64')}\n`, { isPrivate: true })
-    return key
+    createPrivateFile(path, `${randomBytes(KEY_BYTES).toString('base64')}\n`)
   }
-  const key = Buffer.from(text.trim(), 'base64')
+  const key = Buffer.from(readFileSync(path, 'utf8').trim(), 'base64')
   if (key.length !== KEY_BYTES) {
     throw new Error(
       `${path}: expected ${KEY_BYTES} bytes in base64; restore the key, or remove it to begin with new pseudonyms`,

@@ -4,8 +4,9 @@ import { join } from 'node:path'
 import { memberOf } from '../../domain/audit-record.ts'
 import type { AuditRecord, RecordType } from '../../domain/audit-record.ts'
 import { isMissing } from './durable-file.ts'
-import { readDescription } from './log-folder.ts'
+import { logPaths } from './log-folder.ts'
 import { readRecords } from './log-reader.ts'
+import { listSegments } from './segments.ts'
 
 /** All that are given must hold. */
 export interface RecordFilter {
@@ -38,16 +39,23 @@ export async function* queryRecords(dataDir: string, filter: RecordFilter): Asyn
   }
 }
 
-/** Folders of logs in a data folder, by name. One that was never described holds no record. */
+/** Folders of logs in a data folder that hold records, by name. What describes them may be gone; the records count. */
 export async function listLogs(dataDir: string): Promise<readonly string[]> {
   const auditDir = join(dataDir, 'audit')
   const names = await readdir(auditDir).catch((error: unknown) => {
-    if (isMissing(error))
+    if (isMissing(error)) {
       throw new Error(`${auditDir}: no such folder; give the data folder of a gateway`, { cause: error })
+    }
     throw error
   })
   names.sort((a, b) => (a < b ? -1 : 1))
-  return names.map((name) => join(auditDir, name)).filter((dir) => readDescription(dir) !== undefined)
+  const dirs: string[] = []
+  for (const name of names) {
+    const dir = join(auditDir, name)
+    const segments = await listSegments(logPaths(dir).segments)
+    if (segments.length > 0) dirs.push(dir)
+  }
+  return dirs
 }
 
 interface Head {
