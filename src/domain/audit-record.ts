@@ -13,16 +13,19 @@ export type RecordValue =
   | readonly RecordValue[]
   | { readonly [key: string]: RecordValue | undefined }
 
-export type RecordType =
-  | 'genesis'
-  | 'open'
-  | 'recover'
-  | 'close'
-  | 'decision'
-  | 'settle'
-  | 'auth_failed'
-  | 'policy'
-  | 'price'
+export const RECORD_TYPES = [
+  'genesis',
+  'open',
+  'recover',
+  'close',
+  'decision',
+  'settle',
+  'auth_failed',
+  'policy',
+  'price',
+] as const
+
+export type RecordType = (typeof RECORD_TYPES)[number]
 
 /** A record before the log has ordered it. Keys other than these must not be `log`, `seq` or `t`. */
 export interface RecordDraft {
