@@ -294,6 +294,13 @@ describe('the upper bound', () => {
     expect(before).toMatchObject({ nanoUsd: 2_000_000n })
   })
 
+  test('takes the one-hour rate for input exactly when one-hour cache writes are asked for', () => {
+    const byTtl = rates({ input: 1_000_000, cache_write_5m: 1_250_000, cache_write_1h: 2_000_000, output: 0 })
+    const priced = model({ rows: [row({ rates: byTtl })] })
+    expect(upperCost(priced, bounds({ longCacheWrites: true }))).toMatchObject({ nanoUsd: 2_000n })
+    expect(upperCost(priced, bounds())).toMatchObject({ nanoUsd: 1_250n })
+  })
+
   test('has no value when one-hour cache writes are asked for and have no price', () => {
     const byTtl = rates({ input: 1, cache_write_5m: 2, output: 1 })
     const priced = model({ rows: [row({ rates: byTtl })] })

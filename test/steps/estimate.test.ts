@@ -170,6 +170,14 @@ describe('refine', () => {
     )
   })
 
+  test('counts the framing of every message, also when the texts leave it out', async () => {
+    const messages = Array.from({ length: 500 }, () => ({ role: 'user', content: 'hi' }))
+    const textBytes = Buffer.byteLength(JSON.stringify({ model: 'chat', messages }))
+    const ask = askOf('', { textBytes, texts: () => messages.map(({ content }) => content) })
+    const tighter = await refine(facts(ask), estimated(ask), [], [], { counter })
+    expect(tighter?.inputTokens.upper).toBeGreaterThanOrEqual(500 * (1 + 5))
+  })
+
   test('has nothing better for an encoding that is not public, for hidden content, or when the counter does not answer', async () => {
     const ask = askOf(text)
     const bound = estimated(ask)

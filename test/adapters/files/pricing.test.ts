@@ -133,6 +133,17 @@ describe('the version', () => {
     expect(same.version).toBe(one.version)
   })
 
+  test('does not depend on the order of the rows', async () => {
+    const rows = [
+      { key: 'b', tier: 'flex' },
+      { key: 'a', until: '2026-08-01' },
+      { key: 'c', from: '2026-08-01' },
+    ]
+    const one = table(await loadModel({ rows: rows.map((entry) => rowOf(entry)) }))
+    const other = table(await loadModel({ rows: rows.toReversed().map((entry) => rowOf(entry)) }))
+    expect(other.version).toBe(one.version)
+  })
+
   test('changes with anything that decides a price', async () => {
     const versions = await Promise.all(
       [

@@ -77,7 +77,7 @@ describe('the token counter', () => {
   })
 
   test('a counter that is closed answers that it cannot, also to those who wait', async () => {
-    const closing = createTokenCounter()
+    const closing = createTokenCounter({ timeoutMs: 600_000 })
     const waiting = closing.count(['some text'], 'o200k_base')
     await closing[Symbol.asyncDispose]()
     expect(await waiting).toBeUndefined()
