@@ -55,10 +55,14 @@ function assertShape(field: string, shape: AccumulatorShape): void {
   }
 }
 
+function assertKey(field: string, key: string): void {
+  if (key.length > 0 && key.length <= KEY_LENGTH_MAX) return
+  fail(field, `must have 1 to ${KEY_LENGTH_MAX} characters, not ${key.length}`)
+}
+
 export function assertAccumulator(field: string, accumulator: Accumulator): void {
   const { key, shard, shape, limit, limitVersion } = accumulator
-  if (key.length === 0 || key.length > KEY_LENGTH_MAX)
-    fail(`${field}.key`, `must have 1 to ${KEY_LENGTH_MAX} characters`)
+  assertKey(`${field}.key`, key)
   assertWhole(`${field}.shard`, shard, { min: 0, max: SHARDS - 1 })
   assertWhole(`${field}.limit`, limit, { min: 0 })
   assertWhole(`${field}.limitVersion`, limitVersion, { min: 0 })
@@ -99,4 +103,14 @@ export function assertSettlement(charges: readonly Charge[], actual: readonly nu
     if (charge.accumulator.shape.kind === 'concurrency') continue
     assertWhole(`actual[${index}]`, actual[index] ?? Number.NaN, { min: 0 })
   }
+}
+
+/** Rejects spend that cannot be brought back: a wrong figure here would stay wrong until its window ends. */
+export function assertRestoredSpend(
+  field: string,
+  entry: { readonly key: string; readonly settled: number; readonly windowEndMs: number | null },
+): void {
+  assertKey(`${field}.key`, entry.key)
+  assertWhole(`${field}.settled`, entry.settled, { min: 0 })
+  if (entry.windowEndMs !== null) assertWhole(`${field}.windowEndMs`, entry.windowEndMs, { min: 1 })
 }

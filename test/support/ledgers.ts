@@ -26,14 +26,14 @@ function withVirtualClock(name: string): string {
   return text.replace(CLOCK_LINE, virtual)
 }
 
-export interface VirtualLedger<Kind extends Ledger = Ledger> extends AsyncDisposable {
-  readonly ledger: Kind
+export interface VirtualLedger extends AsyncDisposable {
+  readonly ledger: Ledger
   nowMs(): number
   advance(ms: number): Promise<void>
   clear(): Promise<void>
 }
 
-export async function openMemory(): Promise<VirtualLedger<Ledger> & { memory(): MemoryLedger }> {
+export async function openMemory(): Promise<VirtualLedger & { memory(): MemoryLedger }> {
   let nowMs = START_MS
   const clock = { nowMs: () => nowMs }
   let memory = createMemoryLedger({ clock })

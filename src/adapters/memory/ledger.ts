@@ -10,6 +10,7 @@ import {
   assertAccumulator,
   assertReservation,
   assertReservationId,
+  assertRestoredSpend,
   assertSettlement,
 } from '../../domain/accumulator-check.ts'
 import { EXPIRED_KEPT_MS, TOMBSTONE_MS } from '../../domain/accumulator-geometry.ts'
@@ -146,6 +147,7 @@ class InProcessLedger implements MemoryLedger {
   async ping(): Promise<void> {}
 
   restore(entries: readonly RestoredSpend[]): void {
+    for (const [index, entry] of entries.entries()) assertRestoredSpend(`entries[${index}]`, entry)
     this.#accumulators.restore(entries, this.#clock.nowMs())
   }
 

@@ -26,7 +26,7 @@ import { connectRedis } from './client.ts'
 import type { RedisCommands } from './client.ts'
 import { createKeys, homeShard, shardName } from './keys.ts'
 import type { Keys } from './keys.ts'
-import { writePlan } from './plan.ts'
+import { readMarks, writePlan } from './plan.ts'
 import { Reaper } from './reaper.ts'
 import { Reply, toRecordState } from './replies.ts'
 import { balancesArguments, reserveArguments, settleArguments } from './script-arguments.ts'
@@ -163,8 +163,7 @@ function toReserveOutcome({ id, charges }: ReservationRequest, reply: Reply): Re
   if (kind === 'stale') return { kind, nowMs: reply.integer() }
   if (kind !== 'held') throw new LedgerUnavailable(`Redis: reserve answered ${JSON.stringify(kind)}`)
   const atUs = reply.integer()
-  const marks = reply.text()
-  const hold = { id, charges, atUs, marks: marks === '' ? [] : marks.split(',').map(Number) }
+  const hold = { id, charges, atUs, marks: readMarks(reply.text()) }
   return { kind, hold, states: reply.states() }
 }
 

@@ -7,6 +7,7 @@
 import { assertAccumulator } from '../../domain/accumulator-check.ts'
 import type { AccumulatorShape, Charge } from '../../domain/accumulator.ts'
 import type { Hold, ReservationId } from '../../domain/reservation.ts'
+import { LedgerUnavailable } from '../../ports.ts'
 
 /** Key, shard, limit, policy version, amount, kind, and two numbers of the shape. */
 type PlanEntry = readonly [string, number, number, number, number, string, number, number]
@@ -42,17 +43,30 @@ function toShape(kind: string, a: number, b: number): AccumulatorShape | undefin
 /** Reads a record that is held or expired; undefined for a settled one. Throws when it is not one of ours. */
 export function readRecord(id: ReservationId, record: string): Hold | undefined {
   if (record.startsWith('S')) return undefined
+  try {
+    return parseRecord(id, record)
+  } catch (cause) {
+    throw new LedgerUnavailable(`Redis: the record of reservation ${id} is unreadable`, { cause })
+  }
+}
+
+function parseRecord(id: ReservationId, record: string): Hold {
   const match = RECORD.exec(record)
-  if (!match) throw new Error(`record of ${id} is unreadable`)
+  if (!match) throw new Error('not a record')
   const [, at = '', marks = '', plan = ''] = match
   const entries: unknown = JSON.parse(plan)
-  if (!Array.isArray(entries)) throw new Error(`plan of ${id} is not a list`)
+  if (!Array.isArray(entries)) throw new Error('the plan is not a list')
   return {
     id,
-    charges: entries.map((entry, index) => toCharge(`plan of ${id}[${index}]`, entry)),
+    charges: entries.map((entry, index) => toCharge(`plan[${index}]`, entry)),
     atUs: Number(at),
-    marks: marks === '' ? [] : marks.split(',').map(Number),
+    marks: readMarks(marks),
   }
+}
+
+/** Marks as the scripts write them: numbers between commas, nothing for a decision without charges. */
+export function readMarks(text: string): readonly number[] {
+  return text === '' ? [] : text.split(',').map(Number)
 }
 
 function toCharge(field: string, entry: unknown): Charge {

@@ -1,8 +1,9 @@
 /**
  * Holds by their leases: which are open, which have run out, and charging the latter in full.
  *
- * The index names the shards in which something may be due. It is a hint: a full look at all shards, on the first call
- * and then once a minute, enters shards that it lacks (after a restored backup, or a move from a Cluster).
+ * The index names the shards that have leases, and when the first of each may be due. It is a hint: a full look at all
+ * shards, on the first call and then once a minute, enters shards that it lacks (after a restored backup, or a move from
+ * a Cluster). So one call asks a few shards and not 1,024, and a lost index delays an expiry by a minute at most.
  */
 import { EXPIRED_KEPT_MS, IDLE_COUNTER_MS } from '../../domain/accumulator-geometry.ts'
 import type { ExpiredHold, Hold, OpenHold, ReservationId } from '../../domain/reservation.ts'
@@ -44,20 +45,28 @@ export class Reaper {
     this.#scripts = parts.scripts
   }
 
+  /**
+   * An unreadable record is left alone, since nobody knows what it charged. It is told when nothing else is to be told:
+   * the holds that did expire must reach the caller.
+   */
   async reap(max: number): Promise<readonly ExpiredHold[]> {
-    if (performance.now() >= this.#nextFullLookMs) await this.#enterMissingShards()
+    await this.#enterMissingShards()
     const expired: ExpiredHold[] = []
+    const unreadable: unknown[] = []
     for (const shard of await this.#dueShards()) {
       if (expired.length >= max) break
-      for (const hold of await this.#dueHolds(shard, max - expired.length)) {
-        if (await this.#expire(shard, hold)) expired.push(listed(hold))
+      for (const read of await this.#dueHolds(shard, max - expired.length)) {
+        if (read.kind === 'unreadable') unreadable.push(read.error)
+        else if (await this.#expire(shard, read.hold)) expired.push(listed(read.hold))
       }
     }
+    if (expired.length === 0 && unreadable.length > 0) throw unreadable[0]
     return expired
   }
 
   async holds(max: number): Promise<readonly OpenHold[]> {
-    const leases = (await this.#leases(max)).toSorted(byLease).slice(0, max)
+    await this.#enterMissingShards()
+    const leases = (await this.#leases(await this.#indexedShards(), max)).toSorted(byLease).slice(0, max)
     const records = await this.#redis.read(leases.map(({ shard, id }) => ['GET', this.#keys.record(shard, id)]))
     return leases.flatMap(({ id, untilMs }, index) => {
       // A hold may have been settled between the two reads.
@@ -79,15 +88,10 @@ export class Reaper {
     return new Reply(reply).texts().map(parseShardName)
   }
 
-  async #dueHolds(shard: number, max: number): Promise<readonly Hold[]> {
+  async #dueHolds(shard: number, max: number): Promise<readonly DueHold[]> {
     const ids = await this.#putRight(shard, max)
     const records = await this.#redis.read(ids.map((id) => ['GET', this.#keys.record(shard, id)]))
-    return ids.map((id, index) => {
-      const record = records[index]
-      const hold = typeof record === 'string' ? readRecord(id, record) : undefined
-      // Without a live record only the lease is left over; expiring it with no charges removes it.
-      return hold ?? { id, charges: [], atUs: 0, marks: [] }
-    })
+    return ids.map((id, index) => toDueHold(id, records[index]))
   }
 
   async #expire(shard: number, hold: Hold): Promise<boolean> {
@@ -110,18 +114,37 @@ export class Reaper {
     return new Reply(await this.#redis.evaluate(this.#scripts.dueLeases, keys, [shardName(shard), max])).texts()
   }
 
+  async #indexedShards(): Promise<readonly number[]> {
+    const [reply] = await this.#redis.read([['ZRANGE', this.#keys.index, 0, -1]])
+    return new Reply(reply).texts().map(parseShardName)
+  }
+
+  /** Once in {@link FULL_LOOK_MS}; reads all shards and writes only for those that have leases. */
   async #enterMissingShards(): Promise<void> {
-    const shards = new Set((await this.#leases(1)).map(({ shard }) => shard))
-    for (const shard of shards) await this.#putRight(shard, 0)
+    if (performance.now() < this.#nextFullLookMs) return
+    const leases = await this.#leases(ALL_SHARDS, 1)
+    await Promise.all(leases.map(({ shard }) => this.#putRight(shard, 0)))
     this.#nextFullLookMs = performance.now() + FULL_LOOK_MS
   }
 
-  /** The oldest leases of each shard, at most `perShard` of each. */
-  async #leases(perShard: number): Promise<readonly Lease[]> {
+  /** The oldest leases of each of these shards, at most `perShard` of each. */
+  async #leases(shards: readonly number[], perShard: number): Promise<readonly Lease[]> {
     const replies = await this.#redis.read(
-      ALL_SHARDS.map((shard) => ['ZRANGE', this.#keys.leases(shard), 0, perShard - 1, 'WITHSCORES']),
+      shards.map((shard) => ['ZRANGE', this.#keys.leases(shard), 0, perShard - 1, 'WITHSCORES']),
     )
-    return replies.flatMap((reply, shard) => toLeases(shard, new Reply(reply).texts()))
+    return replies.flatMap((reply, index) => toLeases(shards[index] ?? 0, new Reply(reply).texts()))
+  }
+}
+
+type DueHold = { readonly kind: 'read'; readonly hold: Hold } | { readonly kind: 'unreadable'; readonly error: unknown }
+
+function toDueHold(id: ReservationId, record: unknown): DueHold {
+  // Without a live record only the lease is left over: expiring it with no charges removes it.
+  const nothing = { id, charges: [], atUs: 0, marks: [] }
+  try {
+    return { kind: 'read', hold: (typeof record === 'string' ? readRecord(id, record) : undefined) ?? nothing }
+  } catch (error) {
+    return { kind: 'unreadable', error }
   }
 }
 

@@ -1,0 +1,173 @@
+/**
+ * Differential fuzz: the same random story on the in-process ledger and on Redis, every answer and the whole visible state
+ * compared after every step.
+ */
+import * as fc from 'fast-check'
+import { afterAll, beforeAll, expect, test } from 'vitest'
+
+import type { Accumulator, Charge } from '../../src/domain/accumulator.ts'
+import type { Hold, ReservationRequest } from '../../src/domain/reservation.ts'
+import type { Ledger } from '../../src/ports.ts'
+import type { VirtualLedger } from '../support/ledgers.ts'
+import { openMemory, openRedis } from '../support/ledgers.ts'
+import { accumulator, bucket, hourly, lifetime, places, ring } from './ledger-fixtures.ts'
+
+const RUNS = 100
+const STEPS_MAX = 60
+
+let memory: VirtualLedger
+let redis: VirtualLedger
+beforeAll(async () => {
+  memory = await openMemory()
+  redis = await openRedis()
+})
+afterAll(async () => {
+  await memory[Symbol.asyncDispose]()
+  await redis[Symbol.asyncDispose]()
+})
+
+/** Every kind, two shapes of some, over several shards; the calendar window is that of the moment. */
+const POOL = [
+  (nowMs: number, limit: number) => hourly(nowMs, limit, { shard: 1 }),
+  (_: number, limit: number) => lifetime(limit, { shard: 2 }),
+  (_: number, limit: number) => places(limit % 4, { shard: 1_023 }),
+  (_: number, limit: number) => ring(limit, { shard: 0 }),
+  (_: number, limit: number) => accumulator({ kind: 'sliding', windowMs: 7_001, slots: 3 }, limit, { key: 'odd' }),
+  (_: number, limit: number) => bucket(limit, { shard: 9 }),
+  (_: number, limit: number) => accumulator({ kind: 'bucket', amount: 7, periodMs: 2_999 }, limit, { key: 'odd' }),
+]
+
+const step = fc.oneof(
+  {
+    weight: 6,
+    arbitrary: fc.record({
+      do: fc.constant('reserve' as const),
+      kinds: fc.subarray([0, 1, 2, 3, 4, 5, 6], { minLength: 0 }),
+      amount: fc.oneof(fc.nat(6), fc.nat(40)),
+      limit: fc.constantFrom(20, 20, 20, 9, 50),
+      version: fc.constantFrom(1, 1, 1, 2, 3),
+      leaseMs: fc.constantFrom(1_000, 90_000, 7_000_000),
+    }),
+  },
+  { weight: 1, arbitrary: fc.record({ do: fc.constant('repeat' as const), which: fc.nat() }) },
+  {
+    weight: 5,
+    arbitrary: fc.record({
+      do: fc.constant('settle' as const),
+      which: fc.nat(),
+      actual: fc.array(fc.nat(45), { minLength: 7, maxLength: 7 }),
+    }),
+  },
+  { weight: 2, arbitrary: fc.record({ do: fc.constant('void' as const), which: fc.nat() }) },
+  { weight: 1, arbitrary: fc.record({ do: fc.constant('voidUnknown' as const) }) },
+  { weight: 1, arbitrary: fc.record({ do: fc.constant('extend' as const), which: fc.nat() }) },
+  { weight: 2, arbitrary: fc.record({ do: fc.constant('reap' as const) }) },
+  {
+    weight: 5,
+    arbitrary: fc.record({
+      do: fc.constant('advance' as const),
+      ms: fc.oneof(fc.nat(1_500), fc.nat(30_000), fc.nat(200_000), fc.nat(9_000_000)),
+    }),
+  },
+)
+
+type Step = typeof step extends fc.Arbitrary<infer Value> ? Value : never
+
+const EVERY_ANSWER = [
+  ['held'],
+  ['refused'],
+  ['stale'],
+  ['duplicate', 'held'],
+  ['duplicate', 'expired'],
+  ['duplicate', 'settled'],
+  ['settled', 'held'],
+  ['settled', 'expired'],
+  ['settled', 'unknown'],
+  ['already'],
+  ['unknown'],
+].map((answer) => JSON.stringify(answer))
+
+/** The kind of an answer and the state it names. */
+function pick(answer: unknown): readonly unknown[] {
+  if (typeof answer !== 'object' || answer === null || !('kind' in answer)) return []
+  if ('state' in answer) return [answer.kind, answer.state]
+  return 'before' in answer ? [answer.kind, answer.before] : [answer.kind]
+}
+
+/** One story on one ledger; what it does depends only on the steps and on its own answers. */
+class Story {
+  readonly #under: VirtualLedger
+  readonly #requests: ReservationRequest[] = []
+
+  constructor(under: VirtualLedger) {
+    this.#under = under
+  }
+
+  get #ledger(): Ledger {
+    return this.#under.ledger
+  }
+
+  /** The answer, and everything that can be seen after it. */
+  async play(one: Step) {
+    const answer = await this.#do(one)
+    const pool = POOL.map((make) => make(this.#under.nowMs(), 20))
+    const holds = await this.#ledger.holds(1_000)
+    const found = await this.#ledger.find(this.#requests.at(-1)?.id ?? 'none')
+    return { answer, balances: await this.#ledger.balances(pool), holds, found }
+  }
+
+  async #do(one: Step): Promise<unknown> {
+    if (one.do === 'advance') return this.#under.advance(one.ms)
+    if (one.do === 'reap') return [...(await this.#ledger.reap(1_000))].sort((a, b) => (a.id < b.id ? -1 : 1))
+    if (one.do === 'reserve') return this.#reserve(one)
+    if (one.do === 'voidUnknown') return this.#voidUnknown()
+    const request = this.#requests[one.which % Math.max(1, this.#requests.length)]
+    if (!request) return undefined
+    if (one.do === 'repeat') return this.#ledger.reserve(request)
+    if (one.do === 'void') return this.#ledger.void(request)
+    if (one.do === 'extend') return this.#ledger.extend([request], 50_000)
+    const hold: Hold = { ...request, atUs: 0, marks: [] }
+    return this.#ledger.settle(
+      hold,
+      request.charges.map((_, index) => one.actual[index] ?? 0),
+    )
+  }
+
+  async #reserve(one: Extract<Step, { do: 'reserve' }>): Promise<unknown> {
+    const nowMs = this.#under.nowMs()
+    const charges = one.kinds.map((kind): Charge => {
+      const made: Accumulator | undefined = POOL[kind]?.(nowMs, one.limit)
+      if (!made) throw new Error(`no kind ${kind}`)
+      return { accumulator: { ...made, limitVersion: one.version }, amount: kind === 2 ? 1 : one.amount }
+    })
+    const request = { id: `id-${this.#requests.length}`, charges, leaseMs: one.leaseMs }
+    this.#requests.push(request)
+    return this.#ledger.reserve(request)
+  }
+
+  async #voidUnknown(): Promise<unknown> {
+    const request = { id: `id-${this.#requests.length}`, charges: [], leaseMs: 1_000 }
+    this.#requests.push(request)
+    return this.#ledger.void(request)
+  }
+}
+
+test('Redis answers every story as the in-process ledger does', async () => {
+  const seen = new Set<string>()
+  await fc.assert(
+    fc.asyncProperty(fc.array(step, { minLength: 10, maxLength: STEPS_MAX, size: 'max' }), async (story) => {
+      await memory.clear()
+      await redis.clear()
+      // The clocks of both ledgers go on over the runs, and stay the same.
+      const [left, right] = [new Story(memory), new Story(redis)]
+      for (const one of story) {
+        const expected = await left.play(one)
+        expect(await right.play(one)).toEqual(expected)
+        seen.add(JSON.stringify(pick(expected.answer)))
+      }
+    }),
+    { numRuns: RUNS },
+  )
+  // The stories have power: every kind of answer was among those compared.
+  expect([...seen].sort()).toEqual(expect.arrayContaining(EVERY_ANSWER))
+})
