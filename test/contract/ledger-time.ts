@@ -178,6 +178,16 @@ export function ledgerTimeContract(name: string, open: () => Promise<LedgerUnder
         expect(await ledger.extend([live], LEASE)).toEqual([live.id])
       })
 
+      test('an extension never shortens a lease', async () => {
+        const held = await hold(ledger, [take(lifetime(100))], { leaseMs: LEASE })
+        expect(await ledger.extend([held], 1_000)).toEqual([])
+        expect(await ledger.holds(1)).toMatchObject([{ leaseUntilMs: under.nowMs() + LEASE }])
+        await under.advance(LEASE - 1)
+        expect(await ledger.reap(10)).toEqual([])
+        await under.advance(1)
+        expect(await ledger.reap(10)).toHaveLength(1)
+      })
+
       test('one call reaps no more than it may, the next goes on', async () => {
         const ids = new Set<string>()
         for (let index = 0; index < 5; index += 1) {

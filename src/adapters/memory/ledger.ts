@@ -113,7 +113,8 @@ class InProcessLedger implements MemoryLedger {
     const lost: ReservationId[] = []
     for (const { id } of holds) {
       const lease = this.#held.get(id)
-      if (lease) this.#held.set(id, { ...lease, untilMs })
+      // An extension never shortens a lease.
+      if (lease) this.#held.set(id, { ...lease, untilMs: Math.max(lease.untilMs, untilMs) })
       else lost.push(id)
     }
     return lost
