@@ -6,7 +6,7 @@ export const LINES_USUAL_MAX = 250
 export const LINES_MAX = 400
 
 /** Files above the usual size with the size they have. A row may only shrink, and goes when the file is usual again. */
-export const LONG_FILES: Readonly<Record<string, number>> = {}
+const LONG_FILES: Readonly<Record<string, number>> = {}
 
 export function findLongFiles(
   files: readonly SourceFile[],
