@@ -36,7 +36,7 @@ const anyRun = fc
   .constantFrom(...ALPHABETS)
   .chain((alphabet) =>
     fc
-      .array(fc.constantFrom(...alphabet), { minLength: 400, maxLength: 1_800 })
+      .array(fc.constantFrom(...Array.from(alphabet)), { minLength: 400, maxLength: 1_800 })
       .map((characters) => characters.join('')),
   )
 
@@ -49,7 +49,7 @@ describe('cutText', () => {
         for (const piece of pieces) {
           expect(piece.length).toBeGreaterThan(0)
           expect(piece.length).toBeLessThanOrEqual(PIECE_CHARS_MAX)
-          if (text.isWellFormed()) expect(piece.isWellFormed()).toBe(true)
+          expect(piece.isWellFormed() || !text.isWellFormed()).toBe(true)
         }
       }),
     )
