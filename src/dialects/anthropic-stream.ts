@@ -101,7 +101,10 @@ export class MessageStream implements StreamReader {
 
   #collect(event: Buffer, region: Buffer): void {
     const at = event.indexOf(region)
-    if (at >= 0 && collectOutput(event, at + region.length, this.#output).found) this.#outputEvents += 1
+    if (at < 0) return
+    const before = this.#output.bytesSeen
+    collectOutput(event, at + region.length, this.#output)
+    if (this.#output.bytesSeen > before) this.#outputEvents += 1
   }
 }
 

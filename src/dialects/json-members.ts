@@ -30,14 +30,20 @@ export interface ScannedObject {
 
 export interface ScanFault {
   readonly kind: 'fault'
-  readonly fault: 'not_an_object' | 'too_deep' | 'malformed'
+  readonly fault: 'not_an_object' | 'too_deep' | 'too_many' | 'malformed'
 }
 
 /** Deepest nesting accepted: far above any real request, far below what exhausts a recursive reader further on. */
 export const JSON_DEPTH_MAX = 128
 
-/** Strings shorter than this are walked in place; a native search pays only for longer ones. */
-const SHORT_STRING = 32
+/**
+ * Most values accepted. Real requests have thousands; a parser needs a tenth of a second for a million small ones, and
+ * the whole process waits for it.
+ */
+export const JSON_VALUES_MAX = 200_000
+
+/** So many bytes of a string are walked before a native search is tried, which pays only on long plain text. */
+const WALKED_BYTES = 64
 
 const QUOTE = 0x22
 const BACKSLASH = 0x5c
@@ -68,6 +74,7 @@ class Scan {
   readonly #members: Member[] = []
   #depth = 1
   #colons = 0
+  #commas = 0
   #keyStart = -1
   #keyEnd = -1
   #afterColon = false
@@ -124,6 +131,8 @@ class Scan {
       if (this.#depth === 1) this.#afterColon = true
       return undefined
     } else if (byte === COMMA) {
+      this.#commas += 1
+      if (this.#commas > JSON_VALUES_MAX) return 'too_many'
       return this.#depth === 1 ? this.#close(false) : undefined
     } else {
       this.#value(at)
@@ -155,12 +164,13 @@ class Scan {
 /** Offset after the closing quote of the string that opens at `start`, or -1 when it never closes. */
 export function stringEnd(bytes: Uint8Array, start: number): number {
   let at = start + 1
-  for (const stop = at + SHORT_STRING; at < stop && at < bytes.length; at += 1) {
-    const byte = bytes[at]
-    if (byte === QUOTE) return at + 1
-    if (byte === BACKSLASH) at += 1
-  }
   for (;;) {
+    const stop = Math.min(at + WALKED_BYTES, bytes.length)
+    while (at < stop) {
+      const byte = bytes[at]
+      if (byte === QUOTE) return at + 1
+      at += byte === BACKSLASH ? 2 : 1
+    }
     const quote = bytes.indexOf(QUOTE, at)
     if (quote < 0) return -1
     let before = quote

@@ -26,6 +26,8 @@ export class ChatStream implements StreamReader {
   readonly #output = new OutputText()
   /** Whether usage was injected by the gateway and must be taken out again. */
   readonly #strip: boolean
+  /** The last event's bytes up to and with its first `"delta":`; empty before there was one. */
+  #head: Buffer = Buffer.alloc(0)
   #usage: Usage | undefined
   #model: unknown
   #serviceTier: unknown
@@ -63,25 +65,37 @@ export class ChatStream implements StreamReader {
   }
 
   #event(event: Buffer): Uint8Array {
-    const hasOutput = this.#collect(event)
-    if (hasOutput) this.#outputEvents += 1
+    const before = this.#output.bytesSeen
+    const usage = this.#walk(event)
+    if (this.#output.bytesSeen > before) this.#outputEvents += 1
     else this.#special(event)
-    const usage = event.indexOf(USAGE)
     if (usage < 0) return event
     if (!isTrailingNull(event, usage)) return this.#usageEvent(event)
     return this.#strip ? cut(event, usage - 1, usage + USAGE_NULL.length) : event
   }
 
-  /** Notes the generated text of every choice in the event. */
-  #collect(event: Buffer): boolean {
-    let found = false
-    let at = event.indexOf(DELTA)
-    while (at >= 0) {
-      const collected = collectOutput(event, at + DELTA.length, this.#output)
-      found ||= collected.found
-      at = event.indexOf(DELTA, collected.end)
+  /** Notes the generated text of every choice; answers where the event first says `"usage"`, or -1. */
+  #walk(event: Buffer): number {
+    let usage = -1
+    let at = this.#afterHead(event)
+    if (at > 0) at = collectOutput(event, at, this.#output)
+    for (let mark = nextMark(event, at); mark >= 0; mark = nextMark(event, at)) {
+      if (event[mark + 1] === USAGE[1]) {
+        if (usage < 0) usage = mark
+        at = mark + USAGE.length
+      } else {
+        if (at === 0) this.#head = Buffer.from(event.subarray(0, mark + DELTA.length))
+        at = collectOutput(event, mark + DELTA.length, this.#output)
+      }
     }
-    return found
+    return usage
+  }
+
+  /** Events of one stream begin alike. A beginning that was walked before holds no mark but the delta it ends with. */
+  #afterHead(event: Buffer): number {
+    const head = this.#head
+    if (head.length === 0 || event.length < head.length) return 0
+    return head.compare(event, 0, head.length) === 0 ? head.length : 0
   }
 
   /** Events without output are few: the first, the last, the end, an error. */
@@ -140,18 +154,30 @@ function memberValue(event: Buffer, object: ScannedObject, name: string): unknow
  * that was not opened, the object's own. Any other shape is left to the slower scan.
  */
 function isTrailingNull(event: Buffer, at: number): boolean {
-  const end = at + USAGE_NULL.length
-  if (
-    event[at - 1] !== COMMA ||
-    event.compare(USAGE_NULL, 0, USAGE_NULL.length, at, Math.min(end, event.length)) !== 0
-  ) {
-    return false
+  return event[at - 1] === COMMA && matches(event, at, USAGE_NULL) && closesObject(event, at + USAGE_NULL.length)
+}
+
+/** Offset of the next `"usage"` or `"delta":`, or -1. Quotes inside strings are escaped, so neither can be text. */
+function nextMark(event: Buffer, from: number): number {
+  for (let at = from; at < event.length; at += 1) {
+    if (event[at] !== 0x22) continue
+    const next = event[at + 1]
+    if (next === USAGE[1] && matches(event, at, USAGE)) return at
+    if (next === DELTA[1] && matches(event, at, DELTA)) return at
   }
-  return closesObject(event, end)
+  return -1
+}
+
+function matches(event: Buffer, at: number, mark: Buffer): boolean {
+  for (let index = 0; index < mark.length; index += 1) if (event[at + index] !== mark[index]) return false
+  return true
 }
 
 function cut(event: Buffer, start: number, end: number): Buffer {
-  return Buffer.concat([event.subarray(0, start), event.subarray(end)])
+  const left = Buffer.allocUnsafe(event.length - (end - start))
+  event.copy(left, 0, 0, start)
+  event.copy(left, start, end)
+  return left
 }
 
 function closesObject(event: Buffer, from: number): boolean {

@@ -10,6 +10,9 @@ export const OUTPUT_RETAINED_MAX = 1024 * 1024
 /** A typical answer fits in this; it doubles up to the bound. */
 const FIRST_CAPACITY = 2048
 
+/** A token is a few bytes: copying those here is cheaper than calling the native copy. */
+const COPIED_IN_PLACE_MAX = 24
+
 const QUOTE = 0x22
 const COLON = 0x3a
 
@@ -27,8 +30,14 @@ export class OutputText {
       return
     }
     const buffer = this.#roomFor(room)
-    bytes.copy(buffer, this.#length, start, end)
+    if (room > COPIED_IN_PLACE_MAX) bytes.copy(buffer, this.#length, start, end)
+    else for (let index = 0; index < room; index += 1) buffer[this.#length + index] = bytes[start + index] ?? 0
     this.#length += room
+  }
+
+  /** Grows with every string that is added: two readings tell whether there was one in between. */
+  get bytesSeen(): number {
+    return this.#length + this.#beyond
   }
 
   texts(): readonly string[] {
@@ -56,19 +65,18 @@ export class OutputText {
 
 /**
  * Gives every string value inside the JSON value at `from` to `output`, except names of things (`id`, `role`, `type`,
- * `signature`). Answers the offset after the value, and whether there was any text.
+ * `signature`). Answers the offset after the value.
  */
-export function collectOutput(bytes: Buffer, from: number, output: OutputText): { end: number; found: boolean } {
+export function collectOutput(bytes: Buffer, from: number, output: OutputText): number {
   let depth = 0
   let key = -1
   let keyEnd = -1
-  let found = false
   let at = from
   while (at < bytes.length) {
     const byte = bytes[at]
     if (byte === QUOTE) {
       const end = stringEnd(bytes, at)
-      if (end < 0) return { end: bytes.length, found }
+      if (end < 0) return bytes.length
       let after = end
       while (isJsonSpace(bytes[after])) after += 1
       if (bytes[after] === COLON) {
@@ -76,7 +84,6 @@ export function collectOutput(bytes: Buffer, from: number, output: OutputText): 
         keyEnd = end - 1
       } else if (end - at > 2 && !namesThing(bytes, key, keyEnd)) {
         output.add(bytes, at + 1, end - 1)
-        found = true
       }
       at = after
       continue
@@ -86,18 +93,16 @@ export function collectOutput(bytes: Buffer, from: number, output: OutputText): 
     at += 1
     if (depth <= 0) break
   }
-  return { end: at, found }
+  return at
 }
 
-const NAMES = ['id', 'role', 'type', 'signature', 'tool_use_id'].map((name) => Buffer.from(name))
+/** Members that name things; all other strings of an answer are generated, and billed. */
+const NOT_OUTPUT: ReadonlySet<string> = new Set(['id', 'role', 'type', 'signature', 'tool_use_id'])
+
+const NAME_LENGTHS: ReadonlySet<number> = new Set([...NOT_OUTPUT].map((name) => name.length))
 
 function namesThing(bytes: Buffer, start: number, end: number): boolean {
-  if (start < 0) return false
-  return NAMES.some((name) => {
-    if (name.length !== end - start) return false
-    for (let index = 0; index < name.length; index += 1) if (bytes[start + index] !== name[index]) return false
-    return true
-  })
+  return start >= 0 && NAME_LENGTHS.has(end - start) && NOT_OUTPUT.has(bytes.toString('latin1', start, end))
 }
 
 /** Texts of a complete answer: every string under the keys that carry generated output. */
@@ -111,5 +116,3 @@ export function outputStrings(value: unknown, into: string[] = [], key = ''): st
   }
   return into
 }
-
-const NOT_OUTPUT: ReadonlySet<string> = new Set(['id', 'role', 'type', 'signature', 'tool_use_id'])

@@ -7,8 +7,8 @@ import { isUtf8 } from 'node:buffer'
 import type { InvalidAsk } from '../domain/ask.ts'
 import type { JsonObject } from './json-value.ts'
 import { asBuffer, countMembers, isObject } from './json-value.ts'
-import { JSON_DEPTH_MAX, scanObject } from './json-members.ts'
-import type { ScannedObject } from './json-members.ts'
+import { JSON_DEPTH_MAX, JSON_VALUES_MAX, scanObject } from './json-members.ts'
+import type { ScanFault, ScannedObject } from './json-members.ts'
 
 export interface RequestBody {
   readonly kind: 'body'
@@ -26,6 +26,12 @@ const NFC_GROWTH_MAX = 3
 /** Key names that are safe to repeat to the caller. */
 const PLAIN_KEY = /^\w{1,64}$/
 
+/** Faults that are told before anything is parsed, because parsing is what they would make too dear. */
+const EXCESS: Partial<Record<ScanFault['fault'], string>> = {
+  too_deep: `The body is nested deeper than ${JSON_DEPTH_MAX} levels; flatten it.`,
+  too_many: `The body has more than ${JSON_VALUES_MAX} values; send fewer.`,
+}
+
 export function invalid(field: string | undefined, message: string): InvalidAsk {
   return { kind: 'invalid', field, message }
 }
@@ -38,9 +44,8 @@ export function readRequestBody(
   if (body.length === 0) return invalid(undefined, 'The body is empty; send a JSON object.')
   if (!isUtf8(body)) return invalid(undefined, 'The body is not valid UTF-8; encode the JSON as UTF-8.')
   const scan = scanObject(body)
-  if (scan.kind === 'fault' && scan.fault === 'too_deep') {
-    return invalid(undefined, `The body is nested deeper than ${JSON_DEPTH_MAX} levels; flatten it.`)
-  }
+  const excess = scan.kind === 'fault' ? EXCESS[scan.fault] : undefined
+  if (excess !== undefined) return invalid(undefined, excess)
   const text = asBuffer(body).toString('utf8')
   const parsed = parse(text)
   if ('kind' in parsed) return parsed

@@ -34,10 +34,20 @@ export class SseEvents {
 
   push(chunk: Uint8Array): Uint8Array {
     const bytes = asBuffer(chunk)
+    const end = this.#eventEnd(bytes, 0)
+    // The ordinary case: one chunk is one event.
+    if (end === bytes.length && this.#heldBytes === 0) {
+      const passed = this.#decide(bytes)
+      return passed === bytes ? chunk : passed
+    }
+    return this.#several(chunk, bytes, end)
+  }
+
+  #several(chunk: Uint8Array, bytes: Buffer, firstEnd: number): Uint8Array {
     const out: Uint8Array[] = []
     let unchanged = this.#heldBytes === 0
     let from = 0
-    for (let end = this.#eventEnd(bytes, from); end >= 0; end = this.#eventEnd(bytes, from)) {
+    for (let end = firstEnd; end >= 0; end = this.#eventEnd(bytes, from)) {
       const event = this.#take(bytes.subarray(from, end))
       const passed = this.#decide(event)
       unchanged &&= passed === event

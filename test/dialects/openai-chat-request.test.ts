@@ -70,6 +70,11 @@ describe('parse', () => {
     expect(refused(openaiChat, body).message).toMatch(message)
   })
 
+  it('refuses a body of too many values before it is parsed', () => {
+    const body = `{"model":"m","messages":[{"role":"user","content":"x"}],"x":[${'{},'.repeat(1_000_000)}1]}`
+    expect(refused(openaiChat, body).message).toMatch(/more than 200000 values/)
+  })
+
   it('refuses invalid UTF-8', () => {
     const body = Buffer.concat([Buffer.from('{"model":"'), Buffer.from([0xc3, 0x28]), Buffer.from('"}')])
     expect(refused(openaiChat, body).message).toMatch(/UTF-8/)

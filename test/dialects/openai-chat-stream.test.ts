@@ -80,6 +80,24 @@ describe('stream', () => {
     expect(relay(openaiChat, unasked, Buffer.from(odd + filter), []).bytes).toBe(odd + filter)
   })
 
+  it('sees the text of every choice, also of several in one event and behind a new beginning', () => {
+    const choice = (content: string) => `{"index":0,"delta":{"content":"${content}"},"finish_reason":null}`
+    const event = (id: string, ...texts: string[]) =>
+      `data: {"id":"${id}","choices":[${texts.map(choice).join(',')}],"usage":null}\n\n`
+    const events = [event('1', 'a'), event('1', 'b', 'c'), event('2', 'd'), event('1', 'e'), event('1', 'f', 'g')]
+    const out = relay(openaiChat, unasked, Buffer.from(events.join('')), [])
+    expect(out.texts).toEqual(['abcdefg'])
+    expect(out.bytes).toBe(events.join('').replaceAll(',"usage":null', ''))
+    expect(out.summary.outputEvents).toBe(5)
+  })
+
+  it('takes usage out that stands before the choices too', () => {
+    const event = 'data: {"id":"1","usage":null,"choices":[{"index":0,"delta":{"content":"x"}}]}\n\n'
+    const out = relay(openaiChat, unasked, Buffer.from(event.repeat(3)), [])
+    expect(out.bytes).toBe(event.repeat(3).replaceAll('"usage":null,', ''))
+    expect(out.texts).toEqual(['xxx'])
+  })
+
   it('reads data over several lines', () => {
     const event = 'data: {"choices":[],\ndata: "usage":{"prompt_tokens":2,"completion_tokens":3}}\n\n'
     const out = relay(openaiChat, unasked, Buffer.from(event), [])
