@@ -105,9 +105,8 @@ class CountingThread {
 
   #running(): Worker | undefined {
     if (this.#worker || this.#isDisposed || performance.now() < this.#restartAtMs) return this.#worker
-    // The worker is the file beside this one, which is .ts in the repository and .js when built.
-    const extension = import.meta.url.endsWith('.ts') ? 'ts' : 'js'
-    const worker = new Worker(new URL(`./worker.${extension}`, import.meta.url), {
+    // The build gives this name the ending of what it compiles to.
+    const worker = new Worker(new URL('./worker.ts', import.meta.url), {
       name: 'token-counter',
       env: {},
       execArgv: [],
