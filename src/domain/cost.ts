@@ -128,7 +128,7 @@ export function possibleTiers(model: ModelPrice, requested: string | undefined):
 }
 
 /** The row in force, or why there is none. The compiler proves that there is at most one. */
-export function selectRow(
+function selectRow(
   model: ModelPrice,
   at: { readonly tier: string; readonly atMs: number; readonly inputTokens: number },
 ): PriceRow | Unpriced {

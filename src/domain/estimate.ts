@@ -33,7 +33,7 @@ const OVERHEAD_TOKENS_WITH_TOOLS = 1_024
 export const OUTPUT_TOKENS_DEFAULT = 16_384
 
 /** A smaller injected maximum would cut answers off rather than bound them. */
-export const OUTPUT_TOKENS_FLOOR = 256
+const OUTPUT_TOKENS_FLOOR = 256
 
 /** A typical picture; its bound is the model's largest. */
 const IMAGE_TOKENS_EXPECTED = 1_000

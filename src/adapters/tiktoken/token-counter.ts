@@ -6,6 +6,7 @@
 import { Worker } from 'node:worker_threads'
 import type { Encoding } from '../../domain/prices.ts'
 import type { TokenCounter } from '../../ports.ts'
+import type { CountAnswer, CountQuestion } from './messages.ts'
 
 export interface TokenCounterOptions {
   readonly workers?: number
@@ -15,17 +16,6 @@ export interface TokenCounterOptions {
   readonly textMax?: number
   /** Longest wait for an answer, in milliseconds. */
   readonly timeoutMs?: number
-}
-
-export interface CountQuestion {
-  readonly id: number
-  readonly texts: readonly string[]
-  readonly encoding: Encoding
-}
-
-export interface CountAnswer {
-  readonly id: number
-  readonly count: number
 }
 
 /** One worker counts about 4 MB of ordinary text in a second: enough for calls whose budget is nearly used up. */

@@ -8,7 +8,7 @@ import { parentPort } from 'node:worker_threads'
 import { get_encoding, type Tiktoken } from 'tiktoken'
 import type { Encoding } from '../../domain/prices.ts'
 import { cutText } from './cut-text.ts'
-import type { CountAnswer, CountQuestion } from './token-counter.ts'
+import type { CountAnswer, CountQuestion } from './messages.ts'
 
 /** About 8 MB of hashes and numbers; a long conversation has a few hundred texts. */
 const REMEMBERED_MAX = 50_000
