@@ -19,17 +19,28 @@ function machine(there: readonly string[]) {
 describe('finding redis-server', () => {
   it('installs nothing where it is on the PATH', async () => {
     const { run, seen } = machine(['redis-server', 'apt-get', 'sudo'])
-    expect(await ensureRedis(run)).toBeUndefined()
+    expect(await ensureRedis(run, true)).toBeUndefined()
     expect(seen).toEqual(['redis-server --version'])
   })
 
-  it('installs it where apt-get may be used', async () => {
-    const { run, seen } = machine(['apt-get', 'sudo'])
-    expect(await ensureRedis(run)).toBeUndefined()
-    expect(seen.at(-2)).toMatch(/apt-get --quiet --yes install --no-install-recommends redis-server$/)
+  it('installs it by apt-get as root', async () => {
+    const { run, seen } = machine(['apt-get'])
+    expect(await ensureRedis(run, true)).toBeUndefined()
+    expect(seen.at(-2)).toMatch(/^env .*apt-get --quiet --yes install --no-install-recommends redis-server$/)
   })
 
-  it('says what to install where apt-get is not there', async () => {
-    expect(await ensureRedis(machine(['sudo']).run)).toMatch(/brew install redis/)
+  it('installs it by apt-get where sudo asks for no password', async () => {
+    const { run, seen } = machine(['apt-get', 'sudo'])
+    expect(await ensureRedis(run, false)).toBeUndefined()
+    expect(seen.at(-2)).toMatch(/^sudo -n env .*apt-get --quiet --yes install --no-install-recommends redis-server$/)
+  })
+
+  it.each([
+    ['apt-get is not there', [], true],
+    ['apt-get may not be used', ['apt-get'], false],
+  ])('says what to install, and installs nothing, where %s', async (_, there, isRoot) => {
+    const { run, seen } = machine(there)
+    expect(await ensureRedis(run, isRoot)).toMatch(/brew install redis/)
+    expect(seen.filter((line) => line.includes('install'))).toEqual([])
   })
 })

@@ -11,13 +11,13 @@ const APT_ENV = ['DEBIAN_FRONTEND=noninteractive', 'RUNLEVEL=1']
 const ask = (command: string, ...args: string[]): Command => ({ command, args, quiet: true })
 
 /** Finds `redis-server`, else installs it where that is allowed; otherwise says in one sentence what to do. */
-export async function ensureRedis(run: Runner): Promise<string | undefined> {
+export async function ensureRedis(run: Runner, isRoot = process.getuid?.() === 0): Promise<string | undefined> {
   if (await isThere(run)) return undefined
-  const root = await rootPrefix(run)
+  const root = isRoot ? [] : await sudoPrefix(run)
   if (root === undefined || (await run(ask('apt-get', '--version'))) !== 0) return FIX
   sayHeading('installing redis-server')
   const apt = (...args: string[]): Command => {
-    const [command, ...rest] = [...root, 'env', ...APT_ENV, 'apt-get', '--quiet', '--yes', ...args]
+    const [command = 'env', ...rest] = [...root, 'env', ...APT_ENV, 'apt-get', '--quiet', '--yes', ...args]
     return { command, args: rest }
   }
   // A bare image has no package lists, and a stale one may name versions that are gone; the install decides.
@@ -30,8 +30,7 @@ async function isThere(run: Runner): Promise<boolean> {
   return (await run(ask('redis-server', '--version'))) === 0
 }
 
-/** What to put before a command that needs root: nothing as root, sudo when it asks for no password. */
-async function rootPrefix(run: Runner): Promise<readonly [] | readonly ['sudo', '-n'] | undefined> {
-  if (process.getuid?.() === 0) return []
+/** What to put before a command that needs root, if sudo asks for no password. */
+async function sudoPrefix(run: Runner): Promise<readonly string[] | undefined> {
   return (await run(ask('sudo', '-n', 'true'))) === 0 ? ['sudo', '-n'] : undefined
 }

@@ -46,6 +46,11 @@ describe('the direction of imports', () => {
     ['a built-in module that does I/O in a step', 'src/steps/a.ts', "import { readFileSync } from 'node:fs'"],
     ['a built-in module without its prefix', 'src/http/a.ts', "import { readFileSync } from 'fs'"],
     ['a file that is not there', 'src/http/a.ts', "import { a } from '../gatewy.ts'"],
+    [
+      'a file that is not there, in an area that may be imported',
+      'src/http/a.ts',
+      "import { a } from '../domain/no.ts'",
+    ],
     ['a file outside src', 'src/http/a.ts', "import { a } from '../../test/support/a.ts'"],
     ['a computed import', 'src/http/a.ts', 'await import(name)'],
     ['a hidden import', 'src/http/a.ts', "const a = require('fs')"],
