@@ -114,12 +114,12 @@ async function buildWorld(
   parts.use(ledger.ledger)
   const counter = parts.use(createTokenCounter())
   const issuer = await builtinIssuer(rules.policy, config)
-  const fetchDocument = createDocumentFetcher({ allowPrivate: () => rules.policy.destinations.allowPrivate })
+  const documents = parts.use(createDocumentFetcher({ allowPrivate: () => rules.policy.destinations.allowPrivate }))
   const verifier = parts.use(
     createTokenVerifier({
       issuers: () => rules.policy.issuers,
       clock,
-      fetchDocument,
+      fetchDocument: (url, limits) => documents.fetch(url, limits),
       ...(issuer && { builtin: issuer }),
     }),
   )

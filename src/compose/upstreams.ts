@@ -14,7 +14,7 @@ interface Inputs {
 /** The way to every configured upstream; the simulator is started only when an upstream of the set is one. */
 export async function openUpstreams(inputs: Inputs, parts: AsyncDisposableStack): Promise<Upstreams> {
   const { policy, secrets } = inputs
-  const dispatcher = createGuardedDispatcher(policy.destinations)
+  const dispatcher = createGuardedDispatcher({ rules: () => policy.destinations })
   parts.defer(() => dispatcher.destroy())
   const simulatorUrl = await simulate(inputs, parts)
   const upstreams = createUpstreams({
