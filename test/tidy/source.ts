@@ -21,9 +21,12 @@ export function readTree(folder: string, endings: readonly string[]): readonly S
     .toSorted((a, b) => (a.path < b.path ? -1 : 1))
 }
 
+/** Folders that tools make beside what git is told to ignore. */
+const TOOL_FOLDERS = ['.git/', '.vitest/']
+
 /** Reads every file of the checkout that git would keep, with one of `endings`. */
 export function readCheckout(endings: readonly string[]): readonly SourceFile[] {
-  const ignored = new Set(['.git/', ...readFileSync(join(ROOT, '.gitignore'), 'utf8').split('\n')])
+  const ignored = new Set([...TOOL_FOLDERS, ...readFileSync(join(ROOT, '.gitignore'), 'utf8').split('\n')])
   const entries = readdirSync(ROOT, { withFileTypes: true })
   const folders = entries.filter((entry) => entry.isDirectory() && !ignored.has(`${entry.name}/`))
   return [
