@@ -55,15 +55,20 @@ export interface MappedClaims extends Pick<Identity, 'single' | 'list' | 'actors
 /** A claims set: whatever JSON object the issuer signed. */
 export type ClaimsSet = Readonly<Record<string, unknown>>
 
+/**
+ * No claim can say who the issuer is (that is who signed: one issuer must not speak for another) or where the call comes
+ * from (that is the connection's own address).
+ */
+const MAPPED_DIMENSIONS = SINGLE_DIMENSIONS.filter((dimension) => dimension !== 'issuer' && dimension !== 'ip')
+
 /** The dimensions of a verified payload, or the first place that cannot be read. */
 export function mapClaims(rule: Pick<IssuerRule, 'name' | 'map'>, payload: ClaimsSet): MappedClaims | ClaimFault {
   const single: Partial<Record<SingleDimension, string>> = {}
-  for (const dimension of SINGLE_DIMENSIONS) {
+  for (const dimension of MAPPED_DIMENSIONS) {
     const read = readSingle(rule.map[dimension], payload)
     if (read.kind === 'problem') return { kind: 'fault', dimension, problem: read.problem }
     if (read.kind === 'value') single[dimension] = read.value
   }
-  // The issuer is who signed, not what was written: no map can make one issuer speak for another.
   single.issuer = rule.name
   const list: Record<ListDimension, readonly string[]> = { role: [], group: [] }
   for (const dimension of LIST_DIMENSIONS) {

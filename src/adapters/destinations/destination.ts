@@ -44,7 +44,7 @@ export function checkTarget({ protocol, hostname }: Target, rules: DestinationRu
   if (protocol !== 'https:' && protocol !== 'http:') return fault(`scheme ${protocol} is not supported; use https:`)
   const host = hostOf(hostname)
   if (host === '') return fault('has no host')
-  if (rules.allow !== undefined && !rules.allow.some((entry) => hostOf(entry) === host)) {
+  if (rules.allow !== undefined && !rules.allow.some((entry) => canonicalHost(entry) === host)) {
     return fault(`host ${host} is not in destinations.allow; add it there`)
   }
   if (isIP(host) !== 0) {
@@ -55,7 +55,7 @@ export function checkTarget({ protocol, hostname }: Target, rules: DestinationRu
 }
 
 /** `localhost` is loopback by definition (RFC 6761 section 6.3); any other name could be anywhere tomorrow. */
-const LOOPBACK_NAME = 'localhost'
+export const LOOPBACK_NAME = 'localhost'
 const LOOPBACK_ADDRESSES = ['127.0.0.1', '::1']
 
 function checkPlain(host: string, { allowPrivate }: DestinationRules): DestinationVerdict {
@@ -73,6 +73,13 @@ export function hostOf(hostname: string): string {
     .toLowerCase()
     .replace(/^\[(.*)\]$/, '$1')
     .replace(/\.$/, '')
+}
+
+/** An entry of `allow` as a URL would write it: `127.1` and `0:0:0:0:0:0:0:1` have one spelling there. */
+function canonicalHost(entry: string): string {
+  const host = hostOf(entry)
+  const url = isIP(host) === 6 ? `https://[${host}]/` : `https://${host}/`
+  return URL.canParse(url) ? hostOf(new URL(url).hostname) : host
 }
 
 function fault(problem: string): DestinationVerdict {

@@ -12,7 +12,7 @@ import { isIP } from 'node:net'
 import type { LookupFunction, Socket } from 'node:net'
 import { buildConnector } from 'undici'
 import { addressFault, isLoopback } from './address.ts'
-import { checkTarget, hostOf } from './destination.ts'
+import { checkTarget, hostOf, LOOPBACK_NAME } from './destination.ts'
 import type { DestinationRules } from './destination.ts'
 
 /** The destination is not allowed; nothing was sent. */
@@ -108,8 +108,9 @@ function guardedLookup({ rules, resolve, isPlain }: LookupOptions): LookupFuncti
   return (hostname, options, callback) => {
     resolve(hostname, (error, found) => {
       if (error !== null) return callback(error, '')
-      const addresses = found.slice(0, ADDRESSES_MAX)
-      const problem = addressesFault(addresses, { allowPrivate: rules().allowPrivate, isPlain })
+      const addressRules = { allowPrivate: rules().allowPrivate, isPlain }
+      const addresses = usable(hostname, found.slice(0, ADDRESSES_MAX), addressRules)
+      const problem = addressesFault(addresses, addressRules)
       const [first] = addresses
       if (first === undefined || problem !== undefined) {
         return callback(new DestinationRefused(`${hostname}: ${problem ?? 'has no address'}`), '')
@@ -117,6 +118,12 @@ function guardedLookup({ rules, resolve, isPlain }: LookupOptions): LookupFuncti
       return options.all === true ? callback(null, addresses) : callback(null, first.address, first.family)
     })
   }
+}
+
+/** Whether `localhost` has an IPv6 address is the machine's affair: a rule that covers one of its two is enough. */
+function usable(hostname: string, found: readonly LookupAddress[], rules: AddressRules): LookupAddress[] {
+  const covered = found.filter(({ address }) => faultOf(address, rules) === undefined)
+  return hostname === LOOPBACK_NAME && covered.length > 0 ? covered : [...found]
 }
 
 function addressesFault(addresses: readonly LookupAddress[], rules: AddressRules): string | undefined {
