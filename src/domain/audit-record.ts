@@ -46,6 +46,9 @@ export interface AuditRecord extends RecordDraft {
   readonly t: string
 }
 
+/** Written and signed before the first caller can append: only a log of nothing else may have no checkpoint yet. */
+export const BEFORE_USE = ['genesis', 'recover', 'open'] as const satisfies readonly RecordType[]
+
 /** Longest line of a record in bytes: an entry of a C2SP tlog-tiles bundle has a 16-bit length. */
 export const RECORD_BYTES_MAX = 65_535
 

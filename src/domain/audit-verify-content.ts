@@ -1,6 +1,6 @@
 /** What the records say about each other: that time goes forward, and that each admitted call is settled. */
+import { BEFORE_USE, settlesOf } from './audit-record.ts'
 import type { AuditRecord } from './audit-record.ts'
-import { settlesOf } from './audit-record.ts'
 import { FindingList } from './audit-verify-findings.ts'
 
 /** Longer than any lease: a call that was not settled by then never will be. */
@@ -17,12 +17,14 @@ export class ContentCheck {
   readonly #unmatched = new Set<string>()
   #lastTime = ''
   #isClosed = false
+  #isUsed = false
 
   take(record: AuditRecord): void {
     // Times have one width, so they sort as text.
     if (record.t < this.#lastTime) this.findings.add({ kind: 'CLOCK_BACK', seq: record.seq })
     else this.#lastTime = record.t
     this.#isClosed = record.type === 'close'
+    this.#isUsed ||= !BEFORE_USE.some((type) => type === record.type)
     const settles = settlesOf(record)
     if (settles.kind === 'opens') this.#opened(settles.decisionId, Date.parse(record.t))
     if (settles.kind === 'closes' && !this.#open.delete(settles.decisionId)) this.#settledUnseen(settles.decisionId)
@@ -38,8 +40,9 @@ export class ContentCheck {
     else this.findings.skip()
   }
 
-  get isClosed(): boolean {
-    return this.#isClosed
+  /** Whether there is any record but those of the log's birth, which are signed before a caller can append. */
+  get isUsed(): boolean {
+    return this.#isUsed
   }
 
   /** Settlements whose decisions must be looked for among the records that are past, and in other logs. */

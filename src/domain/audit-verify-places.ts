@@ -9,6 +9,8 @@ export interface SeenLine {
   /** What the line says it is; undefined when it is no record. */
   readonly seq: number | undefined
   readonly isGenuine: boolean
+  /** Whether its hash says so too, and not only its form. */
+  readonly isProven: boolean
 }
 
 /** Most of each that is remembered; beyond it a log is damaged so much that single names help nobody. */
@@ -46,18 +48,25 @@ export class AuditPlaces {
   }
 
   #place(line: SeenLine, after: SeenLine | undefined): void {
-    if (!line.isGenuine || line.seq === undefined) {
-      if (this.#row.length < REMEMBERED_MAX) this.#row.push(line)
-      else this.#findings.skip()
-      return
-    }
     const { seq } = line
+    if (!line.isGenuine || seq === undefined) this.#wait(line)
+    else if (seq < this.#next) this.#stray(seq, after?.seq)
+    else if (!this.#isAhead(seq, line, after)) this.#goTo(seq)
+    else if (line.isProven) this.#stray(seq, after?.seq)
+    else this.#wait(line)
+  }
+
+  /** Whether the log goes on behind the line as if the line were not what it says: then no records were taken out before it. */
+  #isAhead(seq: number, line: SeenLine, after: SeenLine | undefined): boolean {
     const reach = this.#next + this.#row.length
-    const goesOn =
-      after?.isGenuine === true && after.seq !== undefined && after.seq >= this.#next && after.seq <= reach + 1
-    const isAhead = seq > reach && goesOn
-    if (seq < this.#next || isAhead) this.#stray(seq, after?.seq)
-    else this.#goTo(seq)
+    if (seq <= reach) return false
+    if (after === undefined) return !line.isProven
+    return after.isGenuine && after.seq !== undefined && after.seq >= this.#next && after.seq <= reach + 1
+  }
+
+  #wait(line: SeenLine): void {
+    if (this.#row.length < REMEMBERED_MAX) this.#row.push(line)
+    else this.#findings.skip()
   }
 
   #stray(seq: number, after: number | undefined): void {

@@ -72,7 +72,7 @@ export class LogVerification {
   line(read: ReadLine): void {
     const record = read.whole ? parseRecord(read.bytes) : undefined
     const leaf = leafHash(read.bytes)
-    const seen: SeenLine = { seq: record?.seq, isGenuine: this.#isGenuine(record, leaf) }
+    const seen: SeenLine = { seq: record?.seq, ...this.#judge(record, leaf) }
     this.#places.take(seen)
     if (seen.isGenuine && record !== undefined) this.#onRecord(record)
     if (!read.whole) return
@@ -81,11 +81,12 @@ export class LogVerification {
   }
 
   /** Below the signed size the hash decides; above it, or where the hash file has none, a well-formed record of this log. */
-  #isGenuine(record: AuditRecord | undefined, leaf: Uint8Array): boolean {
-    if (record === undefined || record.log !== this.#basis.origin) return false
+  #judge(record: AuditRecord | undefined, leaf: Uint8Array): Omit<SeenLine, 'seq'> {
+    if (record === undefined || record.log !== this.#basis.origin) return { isGenuine: false, isProven: false }
     const signedSize = this.#basis.signed?.size ?? 0
     const expected = record.seq < signedSize ? this.#basis.hashAt(record.seq) : undefined
-    return expected === undefined ? true : Buffer.compare(leaf, expected) === 0
+    const isProven = expected !== undefined && Buffer.compare(leaf, expected) === 0
+    return { isGenuine: expected === undefined || isProven, isProven }
   }
 
   #compareRoots(): void {
@@ -107,7 +108,9 @@ export class LogVerification {
     if (signed === undefined) return { ...verified, findings: list.listed }
     const isRootSigned = this.#rootAtSigned !== undefined && Buffer.compare(this.#rootAtSigned, signed.root) === 0
     const recordsMatch = isRootSigned && this.#badAt === undefined
-    const findings = recordsMatch ? list.listed.filter(isBeyond(signed.size)) : [...list.listed]
+    // Where the root proves the records, what the hash file says against one of them is the hash file's own fault.
+    const isDisproved = (finding: Finding) => recordsMatch && finding.kind === 'ALTERED' && finding.seq < signed.size
+    const findings = list.listed.filter((finding) => !isDisproved(finding))
     const isExplained = hashesMatch && (recordsMatch || findings.length > 0)
     if (!isExplained) {
       const to = recordsMatch ? signed.size : (this.#badAt ?? signed.size)
@@ -115,13 +118,5 @@ export class LogVerification {
       findings.push({ kind: 'HASHES_DO_NOT_MATCH_CHECKPOINT', from, to: Math.max(from, to - 1), recordsMatch })
     }
     return { ...verified, findings }
-  }
-}
-
-/** The root proves the records below the checkpoint: what the hash file says against them is the hash file's own fault. */
-function isBeyond(signedSize: number): (finding: Finding) => boolean {
-  return (finding) => {
-    if ('seq' in finding) return finding.seq >= signedSize
-    return finding.kind !== 'MISSING' || finding.to >= signedSize
   }
 }

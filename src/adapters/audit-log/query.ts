@@ -1,4 +1,5 @@
 /** Records of all logs of a data folder, in the order of time, as far as they answer a question. */
+import { existsSync } from 'node:fs'
 import { readdir } from 'node:fs/promises'
 import { join } from 'node:path'
 import { memberOf } from '../../domain/audit-record.ts'
@@ -39,7 +40,7 @@ export async function* queryRecords(dataDir: string, filter: RecordFilter): Asyn
   }
 }
 
-/** Folders of logs in a data folder that hold records, by name. What describes them may be gone; the records count. */
+/** Folders of logs in a data folder, by name, also when all but one of a log's files are gone. */
 export async function listLogs(dataDir: string): Promise<readonly string[]> {
   const auditDir = join(dataDir, 'audit')
   const names = await readdir(auditDir).catch((error: unknown) => {
@@ -52,8 +53,9 @@ export async function listLogs(dataDir: string): Promise<readonly string[]> {
   const dirs: string[] = []
   for (const name of names) {
     const dir = join(auditDir, name)
-    const segments = await listSegments(logPaths(dir).segments)
-    if (segments.length > 0) dirs.push(dir)
+    const paths = logPaths(dir)
+    const segments = await listSegments(paths.segments)
+    if (segments.length > 0 || existsSync(paths.description) || existsSync(paths.checkpoint)) dirs.push(dir)
   }
   return dirs
 }

@@ -4,7 +4,7 @@
  * somebody or something changed the log: then nothing is written and start-up is refused, because going on would sign it.
  */
 import { closeSync, fsyncSync, ftruncateSync, openSync, readFileSync, statSync } from 'node:fs'
-import { parseRecord, settlesOf } from '../../domain/audit-record.ts'
+import { BEFORE_USE, parseRecord, settlesOf } from '../../domain/audit-record.ts'
 import type { RecordType } from '../../domain/audit-record.ts'
 import { verifyCheckpoint } from '../../domain/checkpoint.ts'
 import type { Checkpoint } from '../../domain/checkpoint.ts'
@@ -30,9 +30,6 @@ export interface LogState {
   /** Type of the last record; undefined in an empty log. */
   readonly lastType: RecordType | undefined
 }
-
-/** Written and signed before the first caller can append. */
-const BEFORE_USE = ['genesis', 'recover', 'open'] as const
 
 const ADVICE = 'the log was changed: run "tollgate audit verify", then move its folder away to begin a new log'
 

@@ -150,14 +150,18 @@ async function checkLog(dir: string, used: UsedKey): Promise<Checked> {
   const verified = await checkLines(dir, { key, signed: signed.checkpoint, content })
   const { size, more } = verified
   const signedSize = signed.checkpoint?.size ?? 0
-  const findings = [...signed.findings, ...verified.findings, ...unsigned({ size, signed })]
+  const findings = [...signed.findings, ...verified.findings, ...unsigned({ size, signed, isUsed: content.isUsed })]
   const root = Buffer.from(verified.root).toString('hex')
   return { report: { ...log, origin: key.name, size, signed: signedSize, root, more }, findings, content }
 }
 
-function unsigned(log: { readonly size: number; readonly signed: FoundSigned }): readonly Finding[] {
-  const { checkpoint, findings } = log.signed
-  if (checkpoint === undefined) return findings.length === 0 ? [{ kind: 'NO_CHECKPOINT', size: log.size }] : []
+function unsigned(log: {
+  readonly size: number
+  readonly signed: FoundSigned
+  readonly isUsed: boolean
+}): readonly Finding[] {
+  const { checkpoint } = log.signed
+  if (checkpoint === undefined) return log.isUsed ? [{ kind: 'NO_CHECKPOINT', size: log.size }] : []
   return log.size > checkpoint.size ? [{ kind: 'UNSIGNED_TAIL', n: log.size - checkpoint.size }] : []
 }
 
