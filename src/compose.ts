@@ -1,8 +1,8 @@
 /**
  * The one composition root: a validated configuration in, running parts out, disposed in reverse order.
  */
+import type { RequestListener } from 'node:http'
 import { join } from 'node:path'
-import type { Express } from 'express'
 import { openAuditLog } from './adapters/audit-log/audit-log.ts'
 import { createPseudonyms } from './adapters/audit-log/pseudonyms.ts'
 import { createDocumentFetcher } from './adapters/destinations/document.ts'
@@ -10,6 +10,7 @@ import { createMemoryLedger } from './adapters/memory/ledger.ts'
 import { createRedisLedger } from './adapters/redis/ledger.ts'
 import { systemClock } from './adapters/system/clock.ts'
 import { createIds } from './adapters/system/ids.ts'
+import { systemTimer } from './adapters/system/timer.ts'
 import { createTokenCounter } from './adapters/tiktoken/token-counter.ts'
 import type { BuiltinIssuer } from './adapters/tokens/builtin-issuer.ts'
 import { createTokenVerifier } from './adapters/tokens/verifier.ts'
@@ -34,7 +35,7 @@ import { startReaper } from './upkeep/reaper.ts'
 
 /** A running gateway without its socket. */
 export interface Gateway extends AsyncDisposable {
-  readonly app: Express
+  readonly app: RequestListener
   readonly openCalls: OpenCallRegistry
   readonly issuer: BuiltinIssuer | undefined
   /** Makes `/readyz` say no and every answer end its connection. */
@@ -134,6 +135,7 @@ async function buildWorld(
     openCalls,
     pseudonyms: createPseudonyms({ keyFile: join(keysFolder(config), 'pseudonyms.key') }),
     rules: { policy: () => rules.policy, prices: () => rules.prices },
+    timer: systemTimer,
     upstreams,
     verifier,
   }

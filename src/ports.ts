@@ -27,6 +27,12 @@ export interface Clock {
   nowMs(): number
 }
 
+/** Waits for time to pass; apart from the clock because only retries need it. */
+export interface Timer {
+  /** Resolves after `ms` milliseconds. */
+  wait(ms: number): Promise<void>
+}
+
 /** Fresh identifiers. */
 export interface Ids {
   /** A UUIDv7: sorts by time. */
@@ -217,6 +223,18 @@ export interface Events {
   unexpected(where: string, error: unknown): void
 }
 
+/** Where a stream goes: the caller's connection, or nowhere once the caller has left. */
+export interface Sink {
+  /** Writes and says whether more may be written at once. A sink whose caller has gone takes and drops everything. */
+  write(chunk: Uint8Array | string): boolean
+  /** Resolves when more may be written, or the caller has gone. */
+  drained(): Promise<void>
+  /** Ends the answer cleanly. */
+  end(): void
+  /** Ends the answer so that the client sees a broken connection. */
+  abort(): void
+}
+
 /** Calls that hold something: extended while they live, waited for at shutdown. */
 export interface OpenCalls {
   /** Counts the hold as alive until `close`; `halt` gives the call up when shutdown can wait no longer. */
@@ -238,6 +256,7 @@ export interface World {
   readonly openCalls: OpenCalls
   readonly pseudonyms: Pseudonyms
   readonly rules: Rules
+  readonly timer: Timer
   readonly upstreams: Upstreams
   readonly verifier: TokenVerifier
 }

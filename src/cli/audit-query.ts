@@ -1,10 +1,6 @@
-import { join } from 'node:path'
 import type { Command } from 'commander'
-import { createPseudonyms } from '../adapters/audit-log/pseudonyms.ts'
-import { queryRecords } from '../adapters/audit-log/query.ts'
-import type { RecordFilter } from '../adapters/audit-log/query.ts'
-import { keysFolder } from '../compose/issuer.ts'
-import type { Config } from '../config/config.ts'
+import { openDataFolder } from '../compose/data-folder.ts'
+import type { DataFolder, RecordFilter } from '../compose/data-folder.ts'
 import { RECORD_TYPES } from '../domain/audit-record.ts'
 import type { AuditRecord, RecordType } from '../domain/audit-record.ts'
 import { membersOf, textOf } from '../domain/record-members.ts'
@@ -54,9 +50,9 @@ export function addAuditQuery(audit: Command, cli: Cli): void {
 }
 
 async function query(options: QueryOptions, cli: Cli): Promise<void> {
-  const config = readSettings({ ...options, configFile: options.config })
+  const folder = openDataFolder(readSettings({ ...options, configFile: options.config }))
   const found: AuditRecord[] = []
-  for await (const record of queryRecords(config.dataDir, filterOf(options, config))) {
+  for await (const record of folder.records(filterOf(options, folder))) {
     if (options.json === true) cli.terminal.out(JSON.stringify(record))
     else found.push(record)
   }
@@ -65,7 +61,7 @@ async function query(options: QueryOptions, cli: Cli): Promise<void> {
   cli.terminal.talk(`${found.length} records`)
 }
 
-function filterOf(options: QueryOptions, config: Config): RecordFilter {
+function filterOf(options: QueryOptions, folder: DataFolder): RecordFilter {
   const { outcome, code, tenant, team, agent, id } = options
   return {
     ...(options.type !== undefined && { types: [typeOf(options.type)] }),
@@ -77,7 +73,7 @@ function filterOf(options: QueryOptions, config: Config): RecordFilter {
     ...(team !== undefined && { team }),
     ...(agent !== undefined && { agent }),
     ...(id !== undefined && { id }),
-    ...(options.user !== undefined && { user: pseudonymOf(options, config) }),
+    ...(options.user !== undefined && { user: pseudonymOf(options, folder) }),
     limit: rows(options.limit),
   }
 }
@@ -100,10 +96,10 @@ function rows(text: string): number {
   return count
 }
 
-function pseudonymOf(options: QueryOptions, config: Config): string {
-  const { tenant, user = '', issuer } = options
+function pseudonymOf(options: QueryOptions, folder: DataFolder): string {
+  const { tenant, user: name = '', issuer } = options
   if (tenant === undefined) throw new UsageError('--user needs --tenant: names are pseudonymised by tenant')
-  return createPseudonyms({ keyFile: join(keysFolder(config), 'pseudonyms.key') }).of(tenant, issuer, user)
+  return folder.pseudonymOf({ tenant, issuer, name })
 }
 
 const HEADER = ['time', 'type', 'outcome', 'code', 'tenant', 'team', 'agent', 'model', 'usd', 'id']

@@ -1,6 +1,6 @@
 import type { Command } from 'commander'
-import { verifyFolder } from '../adapters/audit-log/verify.ts'
-import type { LogReport } from '../adapters/audit-log/verify.ts'
+import { openDataFolder } from '../compose/data-folder.ts'
+import type { LogReport } from '../compose/data-folder.ts'
 import { EXIT, json } from './output.ts'
 import type { Cli, ExitCode } from './output.ts'
 import { readSettings, withSettings } from './settings.ts'
@@ -23,7 +23,7 @@ export function addAuditVerify(audit: Command, cli: Cli): void {
 
 async function verify(options: VerifyOptions, cli: Cli): Promise<void> {
   const config = readSettings({ ...options, configFile: options.config })
-  const reports = await verifyFolder(config.dataDir, options.key === undefined ? {} : { vkey: options.key })
+  const reports = await openDataFolder(config).verify(options.key)
   const code = exitOf(reports)
   cli.exit(code)
   if (options.json === true) return cli.terminal.out(json({ ok: code === EXIT.good, logs: reports }))

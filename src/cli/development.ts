@@ -1,6 +1,6 @@
 import { writeFile } from 'node:fs/promises'
 import { join, relative } from 'node:path'
-import type { BuiltinIssuer } from '../adapters/tokens/builtin-issuer.ts'
+import type { BuiltinIssuer } from '../compose/issuer.ts'
 import type { Config } from '../config/config.ts'
 
 /** One token for each kind of person the gateway has. */

@@ -1,11 +1,11 @@
 import type { Command } from 'commander'
-import { queryRecords } from '../adapters/audit-log/query.ts'
-import { createRedisLedger } from '../adapters/redis/ledger.ts'
-import type { Config } from '../config/config.ts'
+import { openDataFolder } from '../compose/data-folder.ts'
+import type { DataFolder } from '../compose/data-folder.ts'
 import type { AuditRecord } from '../domain/audit-record.ts'
 import { foldSettlement } from '../domain/balances.ts'
 import type { SettledBalance } from '../domain/balances.ts'
 import type { Unit } from '../domain/policy.ts'
+import type { OpenHold } from '../domain/reservation.ts'
 import type { Cli } from './output.ts'
 import { json, table } from './output.ts'
 import { readSettings, withSettings } from './settings.ts'
@@ -40,8 +40,10 @@ export function addLedger(program: Command, cli: Cli): void {
 
 async function show(options: ShowOptions, cli: Cli): Promise<void> {
   const config = readSettings({ ...options, configFile: options.config })
-  const log = await readLog(config, Date.now())
-  const holds = config.ledger.kind === 'redis' ? await holdsInRedis(config.ledger.url) : log.holds
+  const folder = openDataFolder(config)
+  const log = await readLog(folder, Date.now())
+  const shared = await folder.sharedHolds(HOLDS_SHOWN_MAX)
+  const holds = shared?.map(shownShared) ?? log.holds
   const balances = [...log.balances.values()].map((balance) => ({
     rule: balance.rule,
     key: balance.key,
@@ -76,12 +78,12 @@ function unitOf(text: string): Unit {
 
 /** Open decisions and settled balances, folded from the log. */
 async function readLog(
-  config: Config,
+  folder: DataFolder,
   nowMs: number,
 ): Promise<{ holds: readonly ShownHold[]; balances: ReadonlyMap<string, SettledBalance> }> {
   const open = new Map<string, AuditRecord>()
   const balances = new Map<string, SettledBalance>()
-  for await (const record of queryRecords(config.dataDir, {})) {
+  for await (const record of folder.records()) {
     if (record.type === 'decision' && membersOf(record['dec'])['out'] === 'admit') open.set(record.id, record)
     if (record.type !== 'settle') continue
     open.delete(textOf(membersOf(record['ref'])['id']))
@@ -98,13 +100,11 @@ function shown(decision: AuditRecord): ShownHold {
   return { id: textOf(decision['rsv']), since: decision.t, leaseUntil: undefined, charges }
 }
 
-async function holdsInRedis(url: string): Promise<readonly ShownHold[]> {
-  await using ledger = createRedisLedger({ url })
-  const holds = await ledger.holds(HOLDS_SHOWN_MAX)
-  return holds.map((hold) => ({
+function shownShared(hold: OpenHold): ShownHold {
+  return {
     id: hold.id,
     since: new Date(hold.atUs / 1_000).toISOString(),
     leaseUntil: new Date(hold.leaseUntilMs).toISOString(),
     charges: hold.charges,
-  }))
+  }
 }

@@ -1,5 +1,5 @@
 import type { Command } from 'commander'
-import { queryRecords } from '../adapters/audit-log/query.ts'
+import { openDataFolder } from '../compose/data-folder.ts'
 import { formatUsd } from '../domain/money.ts'
 import { SPEND_DIMENSIONS, spendBy } from '../domain/spend.ts'
 import type { SpendDimension, SpendReport } from '../domain/spend.ts'
@@ -34,7 +34,7 @@ async function spend(options: SpendOptions, cli: Cli): Promise<void> {
   const month = monthAt(options.month, options.timezone, Date.now())
   const fold = spendBy(by, month.startMs, month.endMs)
   const logs = new Map<string, { first: number; last: number }>()
-  for await (const record of queryRecords(config.dataDir, {})) {
+  for await (const record of openDataFolder(config).records()) {
     fold.add(record)
     const range = logs.get(record.log)
     if (range === undefined) logs.set(record.log, { first: record.seq, last: record.seq })

@@ -1,6 +1,5 @@
 import type { Command } from 'commander'
-import { inspectToken } from '../adapters/tokens/inspect-token.ts'
-import { openIssuer } from '../compose/issuer.ts'
+import { inspectToken, openIssuer } from '../compose/issuer.ts'
 import type { Cli } from './output.ts'
 import { json, UsageError } from './output.ts'
 import { readSettings, withSettings } from './settings.ts'

@@ -1,10 +1,14 @@
 import { join } from 'node:path'
 import { systemClock } from '../adapters/system/clock.ts'
 import { openBuiltinIssuer } from '../adapters/tokens/builtin-issuer.ts'
+import { inspectToken } from '../adapters/tokens/inspect-token.ts'
 import type { BuiltinIssuer } from '../adapters/tokens/builtin-issuer.ts'
 import type { Config } from '../config/config.ts'
 import type { Policy } from '../domain/policy.ts'
 import { formatProblem, loadRules } from './rules.ts'
+
+export { inspectToken }
+export type { BuiltinIssuer }
 
 export type OpenedIssuer =
   | { readonly kind: 'opened'; readonly issuer: BuiltinIssuer }
@@ -16,7 +20,10 @@ export function keysFolder(config: Pick<Config, 'dataDir'>): string {
 }
 
 /** Issuer of a policy set with its key at hand; undefined when the set names no built-in one. */
-export async function builtinIssuer(policy: Policy, config: Pick<Config, 'dataDir'>): Promise<BuiltinIssuer | undefined> {
+export async function builtinIssuer(
+  policy: Policy,
+  config: Pick<Config, 'dataDir'>,
+): Promise<BuiltinIssuer | undefined> {
   const rule = policy.issuers.find((issuer) => issuer.keys.kind === 'builtin')
   if (rule === undefined) return undefined
   const issuer = await openBuiltinIssuer({ dir: keysFolder(config), clock: systemClock })

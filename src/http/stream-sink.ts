@@ -1,5 +1,5 @@
 import type { ServerResponse } from 'node:http'
-import type { Sink } from '../steps/route/relay.ts'
+import type { Sink } from '../ports.ts'
 
 /** The caller's connection as a place to stream to; after the caller has gone it takes and drops everything. */
 export function createStreamSink(response: ServerResponse): Sink {

@@ -4,10 +4,10 @@ import type { Refusal } from '../domain/refusal.ts'
 import type { Ending, EndingWord } from '../domain/settlement.ts'
 import type { Dialect } from '../domain/dialect.ts'
 import { UpstreamFailure } from '../ports.ts'
-import type { UpstreamReply, World } from '../ports.ts'
+import type { Sink, UpstreamReply, World } from '../ports.ts'
 import { collect } from './route/collect.ts'
 import { relay } from './route/relay.ts'
-import type { Relayed, Sink } from './route/relay.ts'
+import type { Relayed } from './route/relay.ts'
 
 /** What became of the call at the provider. */
 export type Routed =

@@ -116,6 +116,6 @@ function flagsOf(priced: Priced, usage: Usage, mismatch: boolean, exceeded: bool
 
 function learn(admitted: Admitted, usage: Usage, world: Pick<World, 'calibration'>): void {
   const { ask, price: model } = admitted.facts
-  if (ask.images > 0 || ask.opaque.length > 0 || ask.serverTools.length > 0) return
+  if (ask.images > 0 || ask.mediaTokensMax > 0 || ask.opaque.length > 0 || ask.serverTools.length > 0) return
   world.calibration.learn(model, { textBytes: ask.textBytes, ...tokens(usage) })
 }

@@ -1,16 +1,5 @@
 import type { StreamReader } from '../../domain/dialect.ts'
-
-/** Where a stream goes: the caller's connection, or nowhere once the caller has left. */
-export interface Sink {
-  /** Writes and says whether more may be written at once. A sink whose caller has gone takes and drops everything. */
-  write(chunk: Uint8Array | string): boolean
-  /** Resolves when more may be written, or the caller has gone. */
-  drained(): Promise<void>
-  /** Ends the answer cleanly. */
-  end(): void
-  /** Ends the answer so that the client sees a broken connection. */
-  abort(): void
-}
+import type { Sink } from '../../ports.ts'
 
 export type Relayed = 'complete' | 'broken'
 

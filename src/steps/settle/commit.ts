@@ -1,4 +1,3 @@
-import { setTimeout as wait } from 'node:timers/promises'
 import type { Settlement } from '../../domain/settlement.ts'
 import type { World } from '../../ports.ts'
 import { signSettlement } from '../sign.ts'
@@ -9,7 +8,7 @@ import { signSettlement } from '../sign.ts'
  */
 const RETRY_AFTER_MS = [50, 100, 200, 400, 800, 1_600, 3_200, 5_000, 5_000, 5_000, 5_000, 5_000, 5_000, 5_000, 5_000]
 
-type Committing = Pick<World, 'auditLog' | 'clock' | 'events' | 'ids' | 'ledger' | 'openCalls' | 'pseudonyms'>
+type Committing = Pick<World, 'auditLog' | 'clock' | 'events' | 'ids' | 'ledger' | 'openCalls' | 'pseudonyms' | 'timer'>
 
 /**
  * Writes a settlement to the ledger and to the log, each until it is acknowledged. Nothing waits for it but shutdown: the
@@ -41,7 +40,7 @@ async function persist(
       const pause = RETRY_AFTER_MS[attempt]
       if (pause === undefined) return world.events.settlementAbandoned(callId, store, error)
       world.events.settlementDelayed(callId, store, attempt + 1, error)
-      await wait(pause)
+      await world.timer.wait(pause)
     }
   }
 }

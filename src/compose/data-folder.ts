@@ -1,0 +1,44 @@
+/**
+ * A data folder as commands read it, without a running gateway: its records, their verification, its open holds.
+ */
+import { join } from 'node:path'
+import { createPseudonyms } from '../adapters/audit-log/pseudonyms.ts'
+import { queryRecords } from '../adapters/audit-log/query.ts'
+import type { RecordFilter } from '../adapters/audit-log/query.ts'
+import { verifyFolder } from '../adapters/audit-log/verify.ts'
+import type { LogReport } from '../adapters/audit-log/verify.ts'
+import { createRedisLedger } from '../adapters/redis/ledger.ts'
+import type { Config } from '../config/config.ts'
+import type { AuditRecord } from '../domain/audit-record.ts'
+import type { OpenHold } from '../domain/reservation.ts'
+import { keysFolder } from './issuer.ts'
+
+export type { LogReport, RecordFilter }
+
+export interface DataFolder {
+  /** Records of all logs in the order of time, as far as they pass the filter. */
+  records(filter?: RecordFilter): AsyncIterable<AuditRecord>
+  /** Every log against its checkpoints; with a key from a trusted place, or else the one in the log's own folder. */
+  verify(vkey: string | undefined): Promise<readonly LogReport[]>
+  /** What the records call a person. */
+  pseudonymOf(person: { readonly tenant: string; readonly issuer: string; readonly name: string }): string
+  /** Open holds of a shared ledger; undefined when the ledger lives in the gateway's own memory. */
+  sharedHolds(max: number): Promise<readonly OpenHold[] | undefined>
+}
+
+export function openDataFolder(config: Config): DataFolder {
+  const { dataDir, ledger } = config
+  return {
+    records: (filter = {}) => queryRecords(dataDir, filter),
+    verify: (vkey) => verifyFolder(dataDir, vkey === undefined ? {} : { vkey }),
+    pseudonymOf({ tenant, issuer, name }) {
+      const keyFile = join(keysFolder(config), 'pseudonyms.key')
+      return createPseudonyms({ keyFile }).of(tenant, issuer, name)
+    },
+    async sharedHolds(max) {
+      if (ledger.kind === 'memory') return undefined
+      await using store = createRedisLedger({ url: ledger.url })
+      return store.holds(max)
+    },
+  }
+}
