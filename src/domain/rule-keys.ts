@@ -5,7 +5,7 @@
 import type { ListDimension } from './identity.ts'
 import { accepts, isListDimension, singleValue, type MatchFacts } from './match.ts'
 import type { Dimension, Match, Policy } from './policy.ts'
-import { encodeValue, joinSubject, shardOf } from './subject.ts'
+import { encodePersonal, encodeValue, joinSubject, shardOf } from './subject.ts'
 
 /** Most combinations that one rule counts for one call: bounds what one decision touches. */
 export const FAN_OUT_MAX = 8
@@ -24,6 +24,8 @@ export interface KeyFault {
   readonly problem: 'missing' | 'too_many'
 }
 
+export type Keys = { readonly kind: 'keys'; readonly keys: readonly RuleKey[] } | KeyFault
+
 interface Keyed {
   readonly key: readonly Dimension[]
   readonly match: Match
@@ -31,13 +33,8 @@ interface Keyed {
 
 type KnownNames = Pick<Policy, 'knownRoles' | 'knownGroups'>
 
-/** `encoded` remembers how a value stands in keys, for the other rules of the same call. */
-export function keysOf(
-  rule: Keyed,
-  facts: MatchFacts,
-  known: KnownNames,
-  encoded: Map<string, string>,
-): { readonly kind: 'keys'; readonly keys: readonly RuleKey[] } | KeyFault {
+/** `encoded` remembers how a value stands in keys, for the other rules of the same caller. */
+export function keysOf(rule: Keyed, facts: MatchFacts, known: KnownNames, encoded: Map<string, string>): Keys {
   let combinations: readonly (readonly string[])[] = [[]]
   for (const dimension of rule.key) {
     const values = valuesOf(dimension, rule, facts, known)
@@ -65,12 +62,17 @@ function countedValues(dimension: ListDimension, rule: Keyed, facts: MatchFacts,
   return [...own].filter((value) => named.has(value))
 }
 
+/** Dimensions whose values name a person, or the machine of one. */
+const PERSONAL: ReadonlySet<Dimension> = new Set(['user', 'ip'])
+
 function keyOf(key: readonly Dimension[], values: readonly string[], encoded: Map<string, string>): RuleKey {
-  const parts = values.map((value) => {
-    const seen = encoded.get(value)
+  const parts = values.map((value, at) => {
+    const isPersonal = PERSONAL.has(key[at] ?? 'user')
+    const name = `${isPersonal ? '#' : '='}${value}`
+    const seen = encoded.get(name)
     if (seen !== undefined) return seen
-    const made = encodeValue(value)
-    encoded.set(value, made)
+    const made = isPersonal ? encodePersonal(value) : encodeValue(value)
+    encoded.set(name, made)
     return made
   })
   // All of one tenant lives in one shard, so that one atomic step reaches it; without a tenant the first value decides.

@@ -23,6 +23,19 @@ export function encodeValue(value: string): string {
     const escaped = encodeURIComponent(value)
     if (value !== '' && escaped.length <= PLAIN_MAX) return escaped
   }
+  return hashed(value)
+}
+
+/**
+ * A value that names a person: never as it is, because keys stand in records and in Redis. Every node of an installation
+ * must write the same text, so the hash has no key of its own: it hides a name from a reader, not from somebody who
+ * guesses names.
+ */
+export function encodePersonal(value: string): string {
+  return hashed(`person ${value}`)
+}
+
+function hashed(value: string): string {
   // JSON writes lone surrogates as escapes, so that no two strings have one UTF-8 form.
   const digest = createHash('sha256').update(JSON.stringify(value)).digest()
   return `#${digest.subarray(0, HASH_BYTES).toString('base64url')}`
