@@ -62,7 +62,7 @@ function isExactly(entry: string, address: Address): boolean {
 }
 
 /** `10.20.0.0/16`, `fd12::/48`, or one address. */
-export function readRange(entry: string): [Address, number] | undefined {
+function readRange(entry: string): [Address, number] | undefined {
   if (ipaddr.isValidCIDR(entry)) return ipaddr.parseCIDR(entry)
   const address = readAddress(entry)
   return address && [address, address.kind() === 'ipv4' ? 32 : 128]

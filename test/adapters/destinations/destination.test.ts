@@ -101,6 +101,11 @@ describe('an address', () => {
     expect(addressFault(address, [])).toMatch(/address/)
   })
 
+  it('a zone id is refused even where its range is allowed: it names an interface of this machine', () => {
+    expect(addressFault('fe80::1', ['fe80::/10'])).toBeUndefined()
+    expect(addressFault('fe80::1%eth0', ['fe80::/10'])).toMatch(/is not an IP address/)
+  })
+
   it('a private range can be allowed, and opens nothing beside it', () => {
     expect(addressFault('10.20.3.4', ['10.20.0.0/16'])).toBeUndefined()
     expect(addressFault('::ffff:10.20.3.4', ['10.20.0.0/16'])).toBeUndefined()

@@ -246,6 +246,11 @@ describe('a document', () => {
     expect(performance.now() - startedMs).toBeLessThan(2_000)
   })
 
+  it.each([204, 301, 302, 404, 500])('answered with %i is refused, whatever its body says', async (status) => {
+    const port = await plain((_, response) => response.writeHead(status, { location: '/' }).end('{"keys":[]}'))
+    await expect(fetcher().fetch(`http://127.0.0.1:${port}/`, limits)).rejects.toThrow(`answered ${status}`)
+  })
+
   it('that is not UTF-8 is refused', async () => {
     const port = await plain((_, response) => response.end(Buffer.from([0xff, 0xfe])))
     await expect(fetcher().fetch(`http://127.0.0.1:${port}/`, limits)).rejects.toThrow(/not valid/)
