@@ -18,6 +18,8 @@ const LOG_TAIL_CHARS = 2_000
 export interface Child extends AsyncDisposable {
   readonly pid: number
   readonly process: ChildProcess
+  /** The end of what it printed, where that goes to a log: why something failed is said there. */
+  tail(): string
   /** Resolves when `ready` holds; rejects, with the end of the log, when the process ends before or takes too long. */
   until(ready: () => boolean | Promise<boolean>): Promise<void>
 }
@@ -63,10 +65,11 @@ function wrap(child: ChildProcess, name: string, log?: string): Child {
   const { pid } = child
   if (pid === undefined) throw new Error(`${name} could not be started; is it installed?`)
   const ended = () => child.exitCode !== null || child.signalCode !== null
-  const tail = () => (log === undefined ? '' : `: ${readFileSync(log, 'utf8').slice(-LOG_TAIL_CHARS)}`)
+  const tail = () => (log === undefined ? '' : `\n${readFileSync(log, 'utf8').slice(-LOG_TAIL_CHARS)}`)
   return {
     pid,
     process: child,
+    tail,
     async until(ready) {
       const deadline = Date.now() + READY_MS_MAX
       while (!(await ready())) {

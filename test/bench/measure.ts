@@ -33,7 +33,9 @@ export async function measure(
   const { calls, failures } = result
   if (failures > 0 || calls === 0) {
     const why = result.firstFailure ?? 'no call was finished'
-    throw new Error(`${variant.name}: ${scenario.name}: ${failures} of ${failures + calls} calls failed: ${why}`)
+    throw new Error(
+      `${variant.name}: ${scenario.name}: ${failures} of ${failures + calls} calls failed: ${why}${variant.tail?.() ?? ''}`,
+    )
   }
   const perCall = (of: 'server' | 'store') => {
     const [start, end] = [before[of], after[of]]

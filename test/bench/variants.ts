@@ -14,6 +14,8 @@ export interface Variant {
   readonly pid?: number
   /** The process of the store behind it. */
   readonly storePid?: number
+  /** The end of its log. */
+  readonly tail?: () => string
 }
 
 interface Place {
