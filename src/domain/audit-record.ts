@@ -67,7 +67,7 @@ export function recordParts(draft: RecordDraft): RecordParts {
     if (value === undefined) continue
     if (ASSIGNED_BY_LOG.some((name) => name === key)) throw new TypeError(`record.${key}: only the log assigns it`)
     const slot = key < 'log' ? 0 : key < 'seq' ? 1 : key < 't' ? 2 : 3
-    parts[slot] += `${JSON.stringify(key)}:${canonicalJson(value)},`
+    parts[slot] += `${JSON.stringify(key)}:${canonicalJson(value, `record.${key}`)},`
   }
   // The last part holds `type` and `v`, so it ends in a comma that nothing follows.
   parts[3] = parts[3].slice(0, -1)

@@ -7,8 +7,9 @@
 /** Deeper than any record or policy; ends a cycle before the stack does. */
 const MAX_DEPTH = 64
 
-export function canonicalJson(value: unknown): string {
-  return textOf(value, '$', 0)
+/** `path` names the value in errors. */
+export function canonicalJson(value: unknown, path = '$'): string {
+  return textOf(value, path, 0)
 }
 
 function textOf(value: unknown, path: string, depth: number): string {
