@@ -5,6 +5,7 @@ import { Redis } from 'ioredis'
 import { afterAll, beforeAll, beforeEach, describe, expect, test, vi } from 'vitest'
 
 import { createRedisLedger } from '../../../src/adapters/redis/ledger.ts'
+import { loadScripts } from '../../../src/adapters/redis/scripts.ts'
 import type { Accumulator } from '../../../src/domain/accumulator.ts'
 import type { Ledger } from '../../../src/ports.ts'
 import { LEASE, asks, bucket, hold, hourly, lifetime, places, ring, take } from '../../contract/ledger-fixtures.ts'
@@ -128,6 +129,15 @@ describe('on the clock of Redis', () => {
       { limit: 5, settled: 0, held: 0 },
     ])
     expect(await client.zcard('L:{v7}:Z')).toBe(0)
+  })
+
+  test('a lease that was extended after it was found overdue is not charged', async () => {
+    const held = await hold(ledger, [take(lifetime(100), 30)])
+    const keys = [`L:{v7}:R:${held.id}`, 'L:{v7}:Z', 'L:{v7}:b:rule|budget']
+    const expire = loadScripts().expire.text
+    const before = await dump()
+    expect(await client.eval(expire, keys.length, ...keys, held.id, 1_000, 1_000, 'b', 30, 1)).toBe('live')
+    expect(await dump()).toEqual(before)
   })
 
   test('what has an end has it set, what is held has none', async () => {
