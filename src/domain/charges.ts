@@ -2,12 +2,13 @@
  * What one call takes from which accumulators. Every limit and every budget that matches applies; none stands in for
  * another, and a caller that lacks a value which one of them counts by is refused rather than not counted.
  */
-import type { Accumulator, Charge } from './accumulator.ts'
+import type { Charge } from './accumulator.ts'
 import { shapeOf, type Countable } from './accumulator-shape.ts'
 import type { Ask } from './ask.ts'
+import { callerRules } from './caller-rules.ts'
 import type { Estimate } from './estimate.ts'
 import type { Identity } from './identity.ts'
-import { holds, isListDimension, matchFacts, type MatchFacts } from './match.ts'
+import { holds, isListDimension, matchFacts } from './match.ts'
 import { AMOUNT_MAX, toAmount, type NanoUsd } from './money.ts'
 import type { Policy, Unit, Upstream } from './policy.ts'
 import { refuse, type Refusal } from './refusal.ts'
@@ -61,14 +62,11 @@ export function planCharges(
   const request = { model: ask.model, operation: ask.operation, upstream: target.upstream.name }
   const facts = matchFacts(policy.classification, identity, request)
   const charges: PlannedCharge[] = []
-  const encoded = new Map<string, string>()
-  for (const rules of [policy.limits, policy.budgets]) {
-    for (const rule of rules) {
-      if (!holds(rule.match, facts)) continue
-      const keys = keysOf(rule, facts, policy, encoded)
-      if (keys.kind === 'fault') return uncountable(rule, keys)
-      for (const key of keys.keys) charges.push(chargeOf({ rule, key, facts, policy, estimate, nowMs }))
-    }
+  for (const { rule, requestMatch, keys: known, weight } of callerRules(policy, identity)) {
+    if (!holds(requestMatch, facts)) continue
+    const keys = known ?? keysOf(rule, facts, policy, new Map())
+    if (keys.kind === 'fault') return uncountable(rule, keys)
+    for (const key of keys.keys) charges.push(chargeOf({ rule, key, weight, estimate, nowMs, version: policy.version }))
   }
   return { kind: 'planned', charges }
 }
@@ -78,24 +76,10 @@ export function planCharges(
  * operation, upstream) count as passed; rules that count by the request, or that cannot count this caller, are left out.
  */
 export function standingCharges(policy: Policy, identity: Identity, nowMs: number): readonly PlannedCharge[] {
-  const facts = matchFacts(policy.classification, identity)
-  const encoded = new Map<string, string>()
-  return [...policy.limits, ...policy.budgets].flatMap((rule) => {
-    if (
-      !holds(
-        rule.match.filter(({ dimension }) => !isOfRequest(dimension)),
-        facts,
-      )
-    )
-      return []
-    const keys = keysOf(rule, facts, policy, encoded)
-    if (keys.kind === 'fault') return []
-    return keys.keys.map((key) => chargeOf({ rule, key, facts, policy, estimate: undefined, nowMs }))
+  return callerRules(policy, identity).flatMap(({ rule, keys, weight }) => {
+    if (keys?.kind !== 'keys') return []
+    return keys.keys.map((key) => chargeOf({ rule, key, weight, estimate: undefined, nowMs, version: policy.version }))
   })
-}
-
-function isOfRequest(dimension: string): boolean {
-  return dimension === 'model' || dimension === 'operation' || dimension === 'upstream'
 }
 
 /** What each planned charge becomes once the call is over; calls and places stay what they are. */
@@ -116,27 +100,19 @@ function actualOf(unit: Unit, actual: Actual): number | undefined {
 interface Charging {
   readonly rule: Countable
   readonly key: RuleKey
-  readonly facts: MatchFacts
-  readonly policy: Policy
+  readonly weight: number
   /** Undefined takes nothing. */
   readonly estimate: Estimate | undefined
   readonly nowMs: number
+  readonly version: number
 }
 
-function chargeOf({ rule, key, facts, policy, estimate, nowMs }: Charging): PlannedCharge {
+function chargeOf({ rule, key, weight, estimate, nowMs, version }: Charging): PlannedCharge {
   const { shape, limit, window } = shapeOf(rule, nowMs)
   const start = window === undefined ? '' : `:${Math.floor(window.startMs / 1_000).toString(36)}`
-  const accumulator: Accumulator = {
-    key: `${rule.id}:${key.text}${start}`,
-    shard: key.shard,
-    shape,
-    limit,
-    limitVersion: policy.version,
-  }
   const basis = shape.kind === 'budget' ? 'upper' : 'expected'
-  const weight = 'weighByClassification' in rule && rule.weighByClassification ? (facts.level?.weight ?? 1) : 1
   return {
-    accumulator,
+    accumulator: { key: `${rule.id}:${key.text}${start}`, shard: key.shard, shape, limit, limitVersion: version },
     amount: estimate === undefined ? 0 : amountOf({ unit: rule.unit, basis, weight }, estimate),
     rule: rule.name,
     ruleKind: 'shape' in rule ? 'limit' : 'budget',
@@ -147,7 +123,7 @@ function chargeOf({ rule, key, facts, policy, estimate, nowMs }: Charging): Plan
     resetsAtMs: window?.endMs,
     timeZone: 'timeZone' in rule ? rule.timeZone : undefined,
     basis,
-    weight: rule.unit === 'concurrent' ? 1 : weight,
+    weight,
   }
 }
 
@@ -157,7 +133,6 @@ interface Draw {
   readonly weight: number
 }
 
-/** A place is one place whatever the call weighs. */
 function amountOf({ unit, basis, weight }: Draw, estimate: Estimate): number {
   const { inputTokens, outputTokens, cost } = estimate
   switch (unit) {

@@ -163,6 +163,33 @@ describe('a plan', () => {
     expect(plan(set, caller, tokens).map(({ amount }) => amount)).toEqual([AMOUNT_MAX, AMOUNT_MAX])
   })
 
+  test('weighs an unknown level as the heaviest', () => {
+    const set = policy({ limits: [limit({ weighByClassification: true })] })
+    expect(plan(set, identity({ ...identity().single, classification: 'odd' }))[0]?.amount).toBe(5)
+  })
+
+  test('follows the policy of its call, not the one under which the caller was seen before', () => {
+    const caller = identity()
+    const rules = (set: Policy) => plan(set, caller).map(({ rule }) => rule)
+    const [first, second] = [policy({ limits: [limit({ name: 'old' })] }), policy({ limits: [limit({ name: 'new' })] })]
+    expect([rules(first), rules(second), rules(first)]).toEqual([['old'], ['new'], ['old']])
+  })
+
+  test('is worked out anew for each request of one caller', () => {
+    const set = policy({
+      limits: [
+        limit({ name: 'each', key: ['tenant', 'model'] }),
+        limit({ name: 'large-only', match: matching({ model: anyOf('large') }) }),
+        limit({ name: 'large-needs-tier', key: ['tier'], match: matching({ model: anyOf('large') }) }),
+      ],
+    })
+    const caller = identity()
+    expect(plan(set, caller).map(({ subject }) => subject)).toEqual(['acme,small'])
+    const large = planCharges(set, caller, { ...ask, model: 'large' }, target, estimate(), NOW)
+    expect(large).toMatchObject({ kind: 'refused', reason: 'missing_dimension:tier' })
+    expect(plan(set, caller)).toHaveLength(1)
+  })
+
   test('keeps the author’s message for the refusal', () => {
     expect(plan(policy({ limits: [limit({ message: 'Ask Bob.' })] }))[0]?.message).toBe('Ask Bob.')
   })

@@ -14,7 +14,11 @@ export type Shaped =
 export function shapeFile(source: PolicySource): Shaped {
   const parsed = policyFile.safeParse(source.content)
   if (parsed.success) return { kind: 'shaped', file: { source, file: parsed.data } }
-  return { kind: 'faulty', problems: parsed.error.issues.flatMap((issue) => problemsOf(source, issue)) }
+  const problems = parsed.error.issues.flatMap((issue) => problemsOf(source, issue))
+  // Two bounds of one number, passed at once, are one fault.
+  const seen = new Set<string>()
+  const distinct = problems.filter(({ path, message }) => seen.size < seen.add(`${path} ${message}`).size)
+  return { kind: 'faulty', problems: distinct }
 }
 
 const CODES: Readonly<Record<string, string>> = {

@@ -22,6 +22,9 @@ const FILES_MAX = 200
 /** Some 20,000 lines. */
 const FILE_BYTES_MAX = 1024 * 1024
 
+/** Faults shown of one file: past these, one mistake is explained by another. */
+const FAULTS_MAX = 100
+
 /** Uses of anchors in one file: enough to share a list, too few for exponential expansion. */
 const ALIASES_MAX = 100
 
@@ -88,44 +91,73 @@ function parsePolicyText(file: string, text: string): PolicyRead {
       uniqueKeys: true,
       lineCounter: lines,
     })
-    const at = (offset: number) => lines.linePos(offset)
-    const faults = [...document.errors, ...document.warnings].map((fault) =>
-      problemAt(file, at(fault.pos[0]), { code: yamlCode(fault.code), message: firstLine(fault.message) }),
-    )
-    faults.push(...keyFaults(document).map((fault) => problemAt(file, at(fault.offset), fault)))
-    if (faults.length > 0) return { kind: 'unreadable', problems: faults }
+    const faults = faultsOf(document)
+    if (faults.some(({ code }) => code === 'RESOURCE_EXHAUSTION'))
+      return unreadable(file, 'P002', 'is nested too deeply')
+    if (faults.length > 0) {
+      const shown = faults.toSorted((left, right) => left.offset - right.offset).slice(0, FAULTS_MAX)
+      return { kind: 'unreadable', problems: shown.map((fault) => problemAt(file, lines.linePos(fault.offset), fault)) }
+    }
     const content: unknown = document.toJS({ maxAliasCount: ALIASES_MAX })
     if (content === null || content === undefined)
       return unreadable(file, 'P008', 'is empty: write a PolicySet or remove it')
     return { kind: 'read', source: sourceOf({ file, document, content, lines }) }
   } catch (error) {
-    if (error instanceof ReferenceError) {
-      return unreadable(file, 'P004', `uses anchors more than ${String(ALIASES_MAX)} times, or one that is not there`)
-    }
-    // The parser descends by recursion, so text nested too deeply ends in a RangeError of the stack.
+    if (error instanceof ReferenceError) return unreadable(file, 'P004', 'uses anchors within anchors too often')
+    // Parsing descends by recursion, so text nested too deeply can also end in a RangeError of the stack.
     if (error instanceof RangeError) return unreadable(file, 'P002', 'is nested too deeply')
     throw error
   }
 }
 
-function yamlCode(code: string): string {
-  if (code === 'DUPLICATE_KEY') return 'P001'
-  return code === 'MULTIPLE_DOCS' ? 'P003' : 'P002'
+interface Fault {
+  readonly offset: number
+  readonly code: string
+  readonly message: string
+}
+
+function faultsOf(document: Document): readonly Fault[] {
+  const faults = [...document.errors, ...document.warnings].map(({ code, message, pos }) => {
+    return { offset: pos[0], code: YAML_CODES[code] ?? 'P002', message: firstLine(message) }
+  })
+  return [...faults, ...nodeFaults(document)]
+}
+
+const YAML_CODES: Readonly<Record<string, string>> = {
+  DUPLICATE_KEY: 'P001',
+  MULTIPLE_DOCS: 'P003',
+  RESOURCE_EXHAUSTION: 'RESOURCE_EXHAUSTION',
 }
 
 function firstLine(message: string): string {
   return (message.split('\n')[0] ?? message).replace(/ at line \d+, column \d+:?$/, '')
 }
 
-/** Keys must be plain text: a number, a list or `__proto__` would change or vanish when the file becomes values. */
-function keyFaults(document: Document): readonly { offset: number; code: string; message: string }[] {
-  const faults: { offset: number; code: string; message: string }[] = []
+/**
+ * Keys must be plain text: a number, a list or `__proto__` would change or vanish when the file becomes values. Anchors
+ * must be there, and be used a bounded number of times.
+ */
+function nodeFaults(document: Document): readonly Fault[] {
+  const faults: Fault[] = []
+  let aliases = 0
   visit(document, {
     Pair(_key, { key }) {
       const isPlain = isScalar(key) && typeof key.value === 'string' && key.value !== '__proto__'
       if (isPlain) return
       const offset = isNode(key) ? (key.range?.[0] ?? 0) : 0
       faults.push({ offset, code: 'P007', message: 'a key must be plain text; put quotes around it' })
+    },
+    Alias(_key, alias) {
+      aliases += 1
+      const offset = alias.range?.[0] ?? 0
+      if (aliases > ALIASES_MAX) {
+        faults.push({ offset, code: 'P004', message: `anchors are used more than ${String(ALIASES_MAX)} times` })
+        return visit.BREAK
+      }
+      if (alias.resolve(document) === undefined) {
+        faults.push({ offset, code: 'P004', message: `there is no anchor &${alias.source} before this` })
+      }
+      return undefined
     },
   })
   return faults
