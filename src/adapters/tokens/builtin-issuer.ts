@@ -40,7 +40,7 @@ export class TokenRequestInvalid extends Error {
   override readonly name = 'TokenRequestInvalid'
 }
 
-export const TOKEN_TTL_DEFAULT_S = 3_600
+const TOKEN_TTL_DEFAULT_S = 3_600
 
 /** A token cannot be called back by forgetting it: a month is the longest that a lost one may live. */
 export const TOKEN_TTL_MAX_S = 30 * 24 * 3_600

@@ -7,7 +7,7 @@ import type { JWK } from 'jose'
 
 /** An issuer publishes a handful of keys in a few kilobytes; beyond this the document is not a key set. */
 export const KEY_SET_BYTES_MAX = 512 * 1024
-export const KEYS_MAX = 100
+const KEYS_MAX = 100
 
 /** A key id is stored in records and compared on every token. */
 export const KEY_ID_LENGTH_MAX = 128
