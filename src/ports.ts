@@ -211,6 +211,8 @@ export interface Events {
   authenticationFailed(issuer: string | undefined, reason: string): void
   /** Also alarms when a provider billed more than a bound it accepted (flag `bound_exceeded`). */
   settled(settlement: Settlement): void
+  /** An issuer's keys could not be read, or a key in its set is unusable; known keys serve on. */
+  issuerKeysFailed(issuer: string, problem: string): void
   /** A settlement could not be written to the ledger or the log and is tried again, or given up. */
   settlementDelayed(callId: string, store: 'ledger' | 'audit', attempt: number, error: unknown): void
   settlementAbandoned(callId: string, store: 'ledger' | 'audit', error: unknown): void

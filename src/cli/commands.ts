@@ -1,5 +1,6 @@
 import { readFileSync } from 'node:fs'
 import { Command, CommanderError } from 'commander'
+import { TokenRequestInvalid } from '../compose/issuer.ts'
 import { describeError } from '../observability/logger.ts'
 import { addAudit } from './audit.ts'
 import { addCheck } from './check.ts'
@@ -53,7 +54,7 @@ function explain(error: unknown, terminal: Terminal): ExitCode {
     // Help and version end by an exception too, with exit code 0; commander has already said everything.
     return error.exitCode === 0 ? EXIT.good : EXIT.usage
   }
-  if (error instanceof UsageError) {
+  if (error instanceof UsageError || error instanceof TokenRequestInvalid) {
     terminal.talk(`error: ${error.message}`)
     return EXIT.usage
   }

@@ -1,10 +1,8 @@
-import { once } from 'node:events'
 import { rename, writeFile } from 'node:fs/promises'
-import { createServer } from 'node:http'
-import type { Server } from 'node:http'
 import type { Command } from 'commander'
-import { compose, StartFailed } from '../compose.ts'
+import { compose } from '../compose.ts'
 import type { Gateway } from '../compose.ts'
+import { StartFailed } from '../compose/rules.ts'
 import type { Config } from '../config/config.ts'
 import { createSecretReader } from '../config/environment.ts'
 import { createLogger } from '../observability/logger.ts'
@@ -13,6 +11,8 @@ import type { Cli } from './output.ts'
 import { issueDevelopmentTokens, welcome } from './development.ts'
 import { EXIT } from './output.ts'
 import { readSettings, withSettings } from './settings.ts'
+import { openSockets } from './sockets.ts'
+import type { Sockets } from './sockets.ts'
 
 interface ServeOptions {
   readonly config?: string
@@ -43,44 +43,30 @@ async function serve(options: ServeOptions, cli: Cli): Promise<void> {
     cli.terminal.talk(error.message)
     return cli.exit(EXIT.findings)
   }
-  const server = createServer(SERVER_OPTIONS, gateway.app)
   const stopped = untilStopped(logger)
-  try {
-    const url = await listen(server, config)
-    await announce({ url, options, config, gateway, cli })
-    logger.info({ url }, 'listening')
-    await stopped
-  } finally {
-    await shutDown({ server, gateway, config, logger })
-  }
-}
-
-/** Connections are kept longer than the usual 60 s of load balancers, which would otherwise reuse a closing one. */
-const SERVER_OPTIONS = { keepAliveTimeout: 75_000, requestTimeout: 300_000, noDelay: true }
-
-async function listen(server: Server, config: Config): Promise<string> {
-  server.listen(config.listen.port, config.listen.host)
-  await once(server, 'listening')
-  const address = server.address()
-  const port = typeof address === 'object' && address !== null ? address.port : config.listen.port
-  const host = config.listen.host.includes(':') ? `[${config.listen.host}]` : config.listen.host
-  return `http://${host}:${port}`
+  await using running = gateway
+  const sockets = await openSockets(running, config)
+  await announce({ sockets, options, config, gateway, cli })
+  logger.info({ url: sockets.url }, 'listening')
+  await stopped
+  await drain({ sockets, gateway, config, logger })
 }
 
 async function announce(input: {
-  readonly url: string
+  readonly sockets: Sockets
   readonly options: ServeOptions
   readonly config: Config
   readonly gateway: Gateway
   readonly cli: Cli
 }): Promise<void> {
-  const { url, options, config, gateway, cli } = input
+  const { sockets, options, config, gateway, cli } = input
+  const { url, adminUrl } = sockets
   const tokens = config.development ? await issueDevelopmentTokens(gateway.issuer, config) : undefined
   if (tokens !== undefined) cli.terminal.out(welcome(url, tokens, config))
   if (options.readyFile === undefined) return
   // Written aside and renamed: whoever sees the file sees all of it.
   const aside = `${options.readyFile}.${process.pid}`
-  await writeFile(aside, JSON.stringify({ url, adminUrl: url, pid: process.pid, ...(tokens && { tokens }) }), {
+  await writeFile(aside, JSON.stringify({ url, adminUrl, pid: process.pid, ...(tokens && { tokens }) }), {
     mode: 0o600,
   })
   await rename(aside, options.readyFile)
@@ -101,27 +87,24 @@ function untilStopped(logger: Logger): Promise<void> {
   })
 }
 
-/** Streams run to their end or to the drain limit, everything is settled and signed, then the parts stop. */
-async function shutDown(input: {
-  readonly server: Server
+/** Streams run to their end or to the drain limit, and everything is settled and signed. */
+async function drain(input: {
+  readonly sockets: Sockets
   readonly gateway: Gateway
   readonly config: Config
   readonly logger: Logger
 }): Promise<void> {
-  const { server, gateway, config, logger } = input
+  const { sockets, gateway, config, logger } = input
   gateway.drain()
-  const closed = new Promise((resolve) => server.close(resolve))
-  server.closeIdleConnections()
   const limit = setTimeout(() => {
     logger.warn({ open: gateway.openCalls.count() }, 'drain limit reached: giving up open calls')
     gateway.openCalls.haltAll()
-    setTimeout(() => server.closeAllConnections(), HALTED_GRACE_MS).unref()
+    setTimeout(() => sockets.cut(), HALTED_GRACE_MS).unref()
   }, config.shutdown.drainMs)
-  await closed
+  await sockets.close()
   await gateway.openCalls.idle()
   clearTimeout(limit)
-  await gateway[Symbol.asyncDispose]()
-  logger.info('stopped')
+  logger.info('drained')
 }
 
 /** Time for the error frames of given-up streams to leave before their connections are cut. */

@@ -1,13 +1,13 @@
 import { join } from 'node:path'
 import { systemClock } from '../adapters/system/clock.ts'
-import { openBuiltinIssuer } from '../adapters/tokens/builtin-issuer.ts'
+import { openBuiltinIssuer, TokenRequestInvalid } from '../adapters/tokens/builtin-issuer.ts'
 import { inspectToken } from '../adapters/tokens/inspect-token.ts'
 import type { BuiltinIssuer } from '../adapters/tokens/builtin-issuer.ts'
 import type { Config } from '../config/config.ts'
 import type { Policy } from '../domain/policy.ts'
 import { formatProblem, loadRules } from './rules.ts'
 
-export { inspectToken }
+export { inspectToken, TokenRequestInvalid }
 export type { BuiltinIssuer }
 
 export type OpenedIssuer =

@@ -1,10 +1,12 @@
 import { loadPolicies } from '../adapters/files/policies.ts'
 import { loadPrices } from '../adapters/files/pricing.ts'
+import { systemClock } from '../adapters/system/clock.ts'
 import type { Config } from '../config/config.ts'
 import type { SecretReader } from '../config/environment.ts'
 import { BUILTIN_AUDIENCE, BUILTIN_CLAIM_MAP, BUILTIN_ISSUER_URL } from '../domain/claims.ts'
 import type { Policy, Upstream } from '../domain/policy.ts'
 import type { PriceTable } from '../domain/prices.ts'
+import type { Logger } from '../observability/logger.ts'
 
 /** One finding in a policy or price file. */
 export interface Problem {
@@ -66,12 +68,12 @@ export function formatProblem(problem: Problem): string {
   return `${file}:${line}:${col}: ${severity} ${code}: ${path === '' ? '' : `${path}: `}${message}`
 }
 
-export type Activated =
+type Activated =
   | { readonly kind: 'activated'; readonly policy: Policy; readonly leftOut: readonly string[] }
   | { readonly kind: 'invalid'; readonly problems: readonly string[] }
 
 /** Leaves out optional upstreams whose secret is not there; for any other a missing secret is a fault. */
-export function activate(policy: Policy, secret: SecretReader): Activated {
+function activate(policy: Policy, secret: SecretReader): Activated {
   const without = policy.upstreams.filter((upstream) => !hasSecrets(upstream, secret))
   const faulty = without.filter((upstream) => !upstream.optional)
   if (faulty.length > 0) {
@@ -82,6 +84,25 @@ export function activate(policy: Policy, secret: SecretReader): Activated {
   }
   const upstreams = policy.upstreams.filter((upstream) => !without.includes(upstream))
   return { kind: 'activated', policy: { ...policy, upstreams }, leftOut: without.map((upstream) => upstream.name) }
+}
+
+/** The configuration is readable but nothing can run from it; every problem is named. */
+export class StartFailed extends Error {
+  override readonly name = 'StartFailed'
+}
+
+/** The rules a gateway starts with. */
+export async function readRules(config: Config, secrets: SecretReader, logger: Logger): Promise<RulesInForce> {
+  const loaded = await loadRules(config, systemClock.nowMs())
+  if (loaded.kind === 'invalid') throw new StartFailed(loaded.problems.map(formatProblem).join('\n'))
+  const activated = activate(loaded.policy, secrets)
+  if (activated.kind === 'invalid') throw new StartFailed(activated.problems.join('\n'))
+  // One line, not one a warning: stale prices alone can be dozens. The command lists them with their places.
+  const codes = [...new Set(loaded.warnings.map((warning) => warning.code))]
+  if (codes.length > 0) logger.warn({ warnings: loaded.warnings.length, codes }, 'see: tollgate check')
+  const { leftOut } = activated
+  if (leftOut.length > 0) logger.info({ upstreams: leftOut }, 'upstreams without a key are left out')
+  return { policy: activated.policy, prices: loaded.prices }
 }
 
 function hasSecrets(upstream: Upstream, secret: SecretReader): boolean {

@@ -23,18 +23,14 @@ export interface AppParts {
   readonly draining: () => boolean
   /** Writes the metrics in Prometheus' text format. */
   readonly metrics: { readonly contentType: string; read(): Promise<string> }
+  /** Whether operators have a port of their own; else they are served with everybody. */
+  readonly adminApart: boolean
 }
 
-/** Builds the app; it holds no state of its own. */
+/** What callers reach. Holds no state of its own. */
 export function createApp(parts: AppParts): Express {
   const { world } = parts
-  const app = express()
-  app.disable('x-powered-by').disable('etag').set('query parser', 'simple')
-  app.use((_request, response, next) => {
-    // During shutdown every answer ends its connection, or a busy client would keep it for ever.
-    if (parts.draining()) response.setHeader('connection', 'close')
-    next()
-  })
+  const app = bare(parts)
   for (const prefix of PREFIXES) {
     post(app, `${prefix}/chat/completions`, inference('/v1/chat/completions', openaiChat, world), world)
     post(app, `${prefix}/messages`, inference('/v1/messages', anthropicMessages, world), world)
@@ -42,7 +38,33 @@ export function createApp(parts: AppParts): Express {
     get(app, `${prefix}/models/:id`, getModel(dialects, world), world)
     get(app, `${prefix}/limits`, limits(dialects, world), world)
   }
+  probes(app, parts)
+  publicKeys(app, world)
+  if (!parts.adminApart) operations(app, parts)
+  return closed(app, world)
+}
+
+/** What only operators reach, when they have a port of their own. */
+export function createAdminApp(parts: AppParts): Express {
+  const app = bare(parts)
+  probes(app, parts)
   operations(app, parts)
+  return closed(app, parts.world)
+}
+
+/** Nothing on that a call does not need: each of Express's defaults costs more than the gateway's own work. */
+function bare(parts: AppParts): Express {
+  const app = express()
+  app.disable('x-powered-by').disable('etag').set('query parser', 'simple')
+  app.use((_request, response, next) => {
+    // During shutdown every answer ends its connection, or a busy client would keep it for ever.
+    if (parts.draining()) response.setHeader('connection', 'close')
+    next()
+  })
+  return app
+}
+
+function closed(app: Express, world: World): Express {
   app.use(unknownRoute(dialects, world))
   app.use(failure(dialects, world))
   return app
@@ -58,18 +80,26 @@ function get(app: Express, path: string, handler: express.RequestHandler, world:
   app.all(path, wrongMethod('GET', dialects, world))
 }
 
-/** What operators, load balancers and verifiers ask. */
-function operations(app: Express, parts: AppParts): void {
+/** What load balancers ask. */
+function probes(app: Express, parts: AppParts): void {
   const { world } = parts
   app.get('/livez', live())
   app.get('/readyz', ready({ auditLog: world.auditLog, ledger: world.ledger, draining: parts.draining }))
-  app.get('/metrics', async (_request, response) => {
-    response.type(parts.metrics.contentType).send(await parts.metrics.read())
-  })
+}
+
+/** What verifiers of tokens and receipts ask. */
+function publicKeys(app: Express, world: World): void {
   app.get('/.well-known/jwks.json', (_request, response) => {
     response.json(world.verifier.builtinKeys())
   })
   app.get('/.well-known/audit-jwks.json', (_request, response) => {
     response.json(world.auditLog.keys().jwks)
+  })
+}
+
+/** What operators ask. */
+function operations(app: Express, parts: AppParts): void {
+  app.get('/metrics', async (_request, response) => {
+    response.type(parts.metrics.contentType).send(await parts.metrics.read())
   })
 }

@@ -52,6 +52,10 @@ export function createEvents(logger: Logger, metrics: Metrics): Events {
     authenticationFailed(issuer, reason) {
       metrics.authenticationFailures.inc({ issuer: issuer ?? 'none', reason })
     },
+    issuerKeysFailed(issuer, problem) {
+      metrics.storeErrors.inc({ store: 'issuer_keys', operation: issuer })
+      logger.warn({ issuer, problem }, 'issuer keys')
+    },
     settled(settlement) {
       settled(metrics, settlement)
       if (settlement.flags.includes('bound_exceeded')) {
