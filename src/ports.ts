@@ -75,11 +75,6 @@ export interface TokenCounter extends AsyncDisposable {
   count(texts: readonly string[], encoding: Encoding): Promise<number | undefined>
 }
 
-/** The ledger did not answer within its bound, or answered with a failure of its own; the step may have happened. */
-export class LedgerUnavailable extends Error {
-  override readonly name = 'LedgerUnavailable'
-}
-
 /**
  * Holds every accumulator.
  *
@@ -89,7 +84,7 @@ export class LedgerUnavailable extends Error {
  * settlement charges the window of its reservation, records what the call really cost even when that is more than was
  * held, and corrects an expired hold by the difference. A hold that outlives its lease is charged in full by `reap`,
  * never released. Every call answers or rejects with
- * {@link LedgerUnavailable} within a bound.
+ * `LedgerUnavailable` within a bound.
  */
 export interface Ledger extends AsyncDisposable {
   readonly kind: 'memory' | 'redis'
@@ -120,16 +115,11 @@ export interface Signed {
   readonly receipt: string | undefined
 }
 
-/** The log cannot take a record: disk full, write or sync failed, or too much is waiting. */
-export class AuditUnavailable extends Error {
-  override readonly name = 'AuditUnavailable'
-}
-
 /**
  * The append-only, signed log.
  *
  * Owes: `append` resolves only when the record survives a kill of the process (and, with durability `disk`, of the
- * machine); it rejects with {@link AuditUnavailable} when it cannot, and then the record is not in the log. Records keep the
+ * machine); it rejects with `AuditUnavailable` when it cannot, and then the record is not in the log. Records keep the
  * order of the calls. Never blocks the event loop for I/O; what waits is bounded.
  */
 export interface AuditLog extends AsyncDisposable {
@@ -161,28 +151,14 @@ export interface UpstreamReply {
   /** Content type and retry advice only; limits of the shared key are not the caller's business. */
   readonly headers: Readonly<Record<string, string>>
   readonly requestId: string | undefined
-  /** The answer's bytes, decompressed, as they come. Rejects with {@link UpstreamFailure} when the connection breaks. */
+  /** The answer's bytes, decompressed, as they come. Rejects with `UpstreamFailure` when the connection breaks. */
   readonly body: AsyncIterable<Uint8Array>
-}
-
-/** The provider could not be reached or broke off. */
-export class UpstreamFailure extends Error {
-  override readonly name = 'UpstreamFailure'
-  readonly kind: 'connect' | 'timeout' | 'reset' | 'aborted' | 'bad_response'
-  /** Whether the request may have reached the provider: then tokens may have been spent. */
-  readonly sent: boolean
-
-  constructor(message: string, details: { kind: UpstreamFailure['kind']; sent: boolean; cause?: unknown }) {
-    super(message, { cause: details.cause })
-    this.kind = details.kind
-    this.sent = details.sent
-  }
 }
 
 /**
  * Sends calls to configured upstreams.
  *
- * Owes: resolves when status and headers are known and rejects with {@link UpstreamFailure} otherwise; says truthfully
+ * Owes: resolves when status and headers are known and rejects with `UpstreamFailure` otherwise; says truthfully
  * whether anything was sent (an abort by us counts as sent once the request was written); adds the upstream's own
  * credential and never the caller's; never retries, never follows a redirect; times out within named bounds.
  */

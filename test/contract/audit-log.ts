@@ -1,7 +1,7 @@
 import { compactVerify, createLocalJWKSet } from 'jose'
 import { describe, expect, it } from 'vitest'
 import type { RecordDraft } from '../../src/domain/audit-record.ts'
-import { AuditUnavailable } from '../../src/ports.ts'
+import { AuditUnavailable } from '../../src/domain/failures.ts'
 import type { AuditLog } from '../../src/ports.ts'
 
 function draft(id: string): RecordDraft {

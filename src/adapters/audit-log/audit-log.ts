@@ -4,9 +4,9 @@
  */
 import { dirname, join } from 'node:path'
 import { Worker } from 'node:worker_threads'
-import { memberOf, recordParts, RECORD_BYTES_MAX, settlesOf } from '../../domain/audit-record.ts'
+import { recordParts, RECORD_BYTES_MAX, settlesOf } from '../../domain/audit-record.ts'
 import type { AuditRecord, RecordDraft, RecordParts } from '../../domain/audit-record.ts'
-import { AuditUnavailable } from '../../ports.ts'
+import { AuditUnavailable } from '../../domain/failures.ts'
 import type { AuditLog, Clock, Signed } from '../../ports.ts'
 import { readRecords } from './log-reader.ts'
 import type {
@@ -14,12 +14,12 @@ import type {
   Entry,
   FromWriter,
   Ready,
-  ReceiptClaims,
   Recovered,
   ToWriter,
   WriterOptions,
   WriterState,
 } from './messages.ts'
+import { claimsOf } from './receipt.ts'
 
 export interface OpenAuditLogOptions {
   /** Folder of all logs of a data folder. */
@@ -248,9 +248,4 @@ class ThreadedAuditLog implements OpenedAuditLog {
       await this.#worker.terminate()
     }
   }
-}
-
-function claimsOf(draft: RecordDraft): ReceiptClaims {
-  const { id, type } = draft
-  return { id, out: memberOf(draft['dec'], 'out') ?? type, code: memberOf(draft['dec'], 'code') }
 }

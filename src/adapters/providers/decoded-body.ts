@@ -5,7 +5,7 @@ import { Readable, pipeline } from 'node:stream'
 import type { Transform } from 'node:stream'
 import { createBrotliDecompress, createGunzip, createInflate, createZstdDecompress } from 'node:zlib'
 
-import { UpstreamFailure } from '../../ports.ts'
+import { UpstreamFailure } from '../../domain/failures.ts'
 
 const DECODERS: ReadonlyMap<string, () => Transform> = new Map<string, () => Transform>([
   ['gzip', createGunzip],

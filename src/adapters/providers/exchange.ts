@@ -3,7 +3,7 @@
  */
 import type { Dispatcher } from 'undici'
 
-import type { UpstreamFailure } from '../../ports.ts'
+import type { UpstreamFailure } from '../../domain/failures.ts'
 import { ReplyBody } from './reply-body.ts'
 import type { RequestHead } from './request-head.ts'
 import { toUpstreamFailure } from './upstream-failure.ts'

@@ -3,7 +3,7 @@
  */
 import { errors } from 'undici'
 
-import { UpstreamFailure } from '../../ports.ts'
+import { UpstreamFailure } from '../../domain/failures.ts'
 
 export interface FailureContext {
   readonly upstream: string

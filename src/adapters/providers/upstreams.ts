@@ -6,7 +6,7 @@ import { Agent } from 'undici'
 import type { Dispatcher } from 'undici'
 
 import type { Upstream, UpstreamKey } from '../../domain/policy.ts'
-import { UpstreamFailure } from '../../ports.ts'
+import { UpstreamFailure } from '../../domain/failures.ts'
 import type { UpstreamCall, UpstreamReply, Upstreams } from '../../ports.ts'
 import { decodedBody } from './decoded-body.ts'
 import { UPSTREAM_TIMEOUTS, exchange } from './exchange.ts'

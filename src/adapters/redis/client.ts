@@ -8,7 +8,7 @@
 import { Redis } from 'ioredis'
 import type { RedisOptions } from 'ioredis'
 
-import { LedgerUnavailable } from '../../ports.ts'
+import { LedgerUnavailable } from '../../domain/failures.ts'
 import { createBreaker } from './breaker.ts'
 import type { Script } from './scripts.ts'
 
@@ -23,7 +23,7 @@ export interface RedisCommands extends AsyncDisposable {
 }
 
 /** Default bound of one command: a hundred times a slow answer, a tenth of what a caller would notice as a hang. */
-export const COMMAND_TIMEOUT_MS = 100
+const COMMAND_TIMEOUT_MS = 100
 
 /** Bound of TCP and TLS connect, and of the first call's wait for it at start. */
 const CONNECT_TIMEOUT_MS = 2_000

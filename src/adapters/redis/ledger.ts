@@ -20,7 +20,7 @@ import type {
   ReserveOutcome,
   SettleOutcome,
 } from '../../domain/reservation.ts'
-import { LedgerUnavailable } from '../../ports.ts'
+import { LedgerUnavailable } from '../../domain/failures.ts'
 import type { Ledger } from '../../ports.ts'
 import { connectRedis } from './client.ts'
 import type { RedisCommands } from './client.ts'

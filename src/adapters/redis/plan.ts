@@ -7,7 +7,7 @@
 import { assertAccumulator } from '../../domain/accumulator-check.ts'
 import type { AccumulatorShape, Charge } from '../../domain/accumulator.ts'
 import type { Hold, ReservationId } from '../../domain/reservation.ts'
-import { LedgerUnavailable } from '../../ports.ts'
+import { LedgerUnavailable } from '../../domain/failures.ts'
 
 /** Key, shard, limit, policy version, amount, kind, and two numbers of the shape. */
 type PlanEntry = readonly [string, number, number, number, number, string, number, number]

@@ -4,7 +4,7 @@
  */
 import type { AccumulatorState } from '../../domain/accumulator.ts'
 import type { Shortfall } from '../../domain/reservation.ts'
-import { LedgerUnavailable } from '../../ports.ts'
+import { LedgerUnavailable } from '../../domain/failures.ts'
 
 const INTEGER = /^-?\d+$/
 

@@ -1,4 +1,4 @@
-import { UpstreamFailure } from '../../ports.ts'
+import { UpstreamFailure } from '../../domain/failures.ts'
 
 /** Largest whole answer taken into memory. Providers' largest text answers are a few megabytes. */
 const ANSWER_BYTES_MAX = 64 * 1024 * 1024

@@ -38,7 +38,7 @@ test('a Redis that stops answering ends each call at the timeout, then at once',
 })
 
 test('a Redis that dies and comes back is used again', async () => {
-  const first = await startRedis()
+  await using first = await startRedis()
   await using ledger = createRedisLedger({ url: first.url, commandTimeoutMs: 200 })
   await hold(ledger, [take(lifetime(10))])
   await first.stop()
