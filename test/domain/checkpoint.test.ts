@@ -1,4 +1,4 @@
-import { generateKeyPairSync } from 'node:crypto'
+import { generateKeyPairSync, sign } from 'node:crypto'
 import { describe, expect, it } from 'vitest'
 import { formatVkey, noteKey, parseVkey, signCheckpoint, verifyCheckpoint } from '../../src/domain/checkpoint.ts'
 
@@ -40,6 +40,13 @@ describe('a checkpoint', () => {
   it('of another key or another log is of an unknown key', () => {
     expect(verifyCheckpoint(signCheckpoint({ origin, size: 123, root }, other), key).kind).toBe('unknown_key')
     expect(verifyCheckpoint(signCheckpoint({ origin: 'x', size: 1, root }, privateKey), key).kind).toBe('unknown_key')
+  })
+
+  it('that the key signed for another log does not speak for this one', () => {
+    const text = `other/log\n123\n${root.toString('base64')}\n`
+    const signature = Buffer.concat([key.id, sign(null, Buffer.from(text), privateKey)]).toString('base64')
+    const verdict = verifyCheckpoint(`${text}\n\u2014 ${origin} ${signature}\n`, key)
+    expect(verdict).toMatchObject({ kind: 'unknown_key', reason: expect.stringContaining('other/log') })
   })
 
   it('has a key whose id, name and bytes belong together', () => {

@@ -5,13 +5,12 @@
  * fails too the log takes nothing more until the process starts anew.
  */
 import { unlinkSync } from 'node:fs'
-import { rootOf } from '../../domain/merkle.ts'
 import type { Frontier } from '../../domain/merkle.ts'
-import { signCheckpoint } from '../../domain/checkpoint.ts'
 import { batchOf } from './batch.ts'
 import type { Batch } from './batch.ts'
+import { CheckpointSigner } from './checkpoint-signer.ts'
 import type { Disk } from './disk.ts'
-import { appendFile, replaceFile, syncFolder } from './durable-file.ts'
+import { replaceFile, syncFolder } from './durable-file.ts'
 import { HashFile } from './hash-file.ts'
 import { logPaths } from './log-folder.ts'
 import type { LogFolder } from './log-folder.ts'
@@ -23,9 +22,6 @@ import type { Segment } from './segments.ts'
 
 /** With durability `process`, unsynced records are kept in memory to be written again; beyond this they are synced at once. */
 const UNSYNCED_BYTES_MAX = 8 * 1024 * 1024
-
-/** Checkpoints are kept for auditors about once a minute: they narrow a fault down in time when the hash file is lost too. */
-const HISTORY_MS = 60_000
 
 /** What a probe writes: room for a batch of ordinary size, so that a disk with a few bytes left is not taken for a good one. */
 const PROBE_BYTES = 64 * 1024
@@ -54,14 +50,13 @@ export class LogWriter implements Disposable {
   readonly #options: LogWriterOptions
   readonly #hashes: HashFile
   readonly #openDecisions: OpenDecisions
+  readonly #checkpoints: CheckpointSigner
   /** All below is owned by this object; every change is made after the disk has agreed. */
   #active: Active | undefined
   #end: End
   #synced: End
   #unsynced: Buffer[] = []
   #lastTimeMs: number
-  #signedSize: number
-  #historyAtMs = 0
   state: WriterState = 'open'
 
   constructor(options: LogWriterOptions) {
@@ -69,13 +64,13 @@ export class LogWriter implements Disposable {
     this.#options = options
     this.#hashes = new HashFile(logPaths(folder.dir).hashes, 'write')
     this.#openDecisions = state.openDecisions
+    this.#checkpoints = new CheckpointSigner(folder, state.signedSize)
     if (state.active !== undefined) {
       this.#active = { segment: state.active.segment, fd: disk.open(state.active.segment.path, 'existing') }
     }
     this.#end = { frontier: state.frontier, bytes: state.active?.bytes ?? 0 }
     this.#synced = this.#end
     this.#lastTimeMs = state.lastTimeMs
-    this.#signedSize = state.signedSize
   }
 
   get size(): number {
@@ -233,27 +228,14 @@ export class LogWriter implements Disposable {
   /** Signs the tree if it grew. Synced first: a checkpoint is never ahead of the disk. */
   checkpoint(options: { readonly isKept: boolean }): void {
     const { frontier } = this.#end
-    if (this.state === 'failed' || frontier.size === this.#signedSize) return
+    if (this.state === 'failed' || frontier.size === this.#checkpoints.signedSize) return
     try {
       this.sync()
-      this.#sign(frontier, options)
+      this.#checkpoints.sign(frontier, options)
     } catch (error) {
       this.#tookNothing()
       throw error
     }
-  }
-
-  #sign(frontier: Frontier, options: { readonly isKept: boolean }): void {
-    const { folder } = this.#options
-    const paths = logPaths(folder.dir)
-    const note = signCheckpoint({ origin: folder.origin, size: frontier.size, root: rootOf(frontier) }, folder.keys.log)
-    const nowMs = performance.now()
-    if (options.isKept || nowMs - this.#historyAtMs >= HISTORY_MS) {
-      appendFile(paths.history, note)
-      this.#historyAtMs = nowMs
-    }
-    replaceFile(paths.checkpoint, note)
-    this.#signedSize = frontier.size
   }
 
   /** Finds out whether the disk takes data again, at the place where records would go, and leaves no trace. */

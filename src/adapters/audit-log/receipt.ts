@@ -5,7 +5,8 @@
 import { sign } from 'node:crypto'
 import type { KeyObject } from 'node:crypto'
 import { canonicalJson } from '../../domain/canonical-json.ts'
-import { recordTime } from '../../domain/audit-record.ts'
+import { memberOf, recordTime } from '../../domain/audit-record.ts'
+import type { RecordDraft } from '../../domain/audit-record.ts'
 import { publicJwk } from './log-keys.ts'
 import type { ReceiptClaims } from './messages.ts'
 
@@ -14,6 +15,12 @@ export interface ReceiptPlace {
   readonly seq: number
   readonly timeMs: number
   readonly leafHash: Uint8Array
+}
+
+/** What a receipt says of a record: how it was decided, or what kind of record it is. */
+export function claimsOf(draft: RecordDraft): ReceiptClaims {
+  const { id, type } = draft
+  return { id, out: memberOf(draft['dec'], 'out') ?? type, code: memberOf(draft['dec'], 'code') }
 }
 
 /** Signs only what is durable: the caller calls it after the write is synced. */

@@ -3,7 +3,7 @@
  * that does not fit (a bad line before good ones, fewer records than were signed, another root than was signed) means that
  * somebody or something changed the log: then nothing is written and start-up is refused, because going on would sign it.
  */
-import { closeSync, fsyncSync, ftruncateSync, openSync, readFileSync, statSync } from 'node:fs'
+import { closeSync, existsSync, fsyncSync, ftruncateSync, openSync, readFileSync, statSync } from 'node:fs'
 import { BEFORE_USE, parseRecord, settlesOf } from '../../domain/audit-record.ts'
 import type { RecordType } from '../../domain/audit-record.ts'
 import { verifyCheckpoint } from '../../domain/checkpoint.ts'
@@ -14,6 +14,7 @@ import { isMissing } from './durable-file.ts'
 import { HashFile } from './hash-file.ts'
 import { logPaths } from './log-folder.ts'
 import type { LogFolder } from './log-folder.ts'
+import { lastNote, readEnd } from './notes.ts'
 import { OpenDecisions } from './open-decisions.ts'
 import { listSegments, readLines, readSum } from './segments.ts'
 import type { Line, Segment } from './segments.ts'
@@ -73,7 +74,7 @@ export async function recoverLog(folder: LogFolder): Promise<LogState> {
   const signed = signedState(folder)
   using hashes = new HashFile(paths.hashes, 'write')
   const scan = await readLog(folder, { signed, hashCount: hashes.count })
-  assertAsSigned(folder, scan, { signed, hashes })
+  assertAsSigned(folder, scan, signed)
   cutTornTail(scan)
   hashes.write(scan.firstLeaf, scan.leaves.bytes())
   hashes.trim(scan.frontier.size)
@@ -82,18 +83,30 @@ export async function recoverLog(folder: LogFolder): Promise<LogState> {
   return { frontier, lastTimeMs, openDecisions, active, signedSize: signed?.size ?? 0, tornBytes, lastType }
 }
 
+/**
+ * The larger of the current checkpoint and the one kept last: an old checkpoint that is put back, with a log cut to fit,
+ * would otherwise make this process sign a second history.
+ */
 function signedState(folder: LogFolder): Checkpoint | undefined {
-  const path = logPaths(folder.dir).checkpoint
-  let note: string
+  const paths = logPaths(folder.dir)
+  const note = readIfThere(paths.checkpoint)
+  const verdict = note === undefined ? undefined : verifyCheckpoint(note, folder.key)
+  if (verdict !== undefined && verdict.kind !== 'verified') {
+    throw new Error(`${paths.checkpoint}: ${verdict.reason}; ${ADVICE}`)
+  }
+  const current = verdict?.checkpoint
+  const kept = verifyCheckpoint(lastNote(readEnd(paths.history)), folder.key)
+  if (kept.kind !== 'verified' || (current !== undefined && current.size >= kept.checkpoint.size)) return current
+  return kept.checkpoint
+}
+
+function readIfThere(path: string): string | undefined {
   try {
-    note = readFileSync(path, 'utf8')
+    return readFileSync(path, 'utf8')
   } catch (error) {
     if (isMissing(error)) return undefined
     throw error
   }
-  const verdict = verifyCheckpoint(note, folder.key)
-  if (verdict.kind !== 'verified') throw new Error(`${path}: ${verdict.reason}; ${ADVICE}`)
-  return verdict.checkpoint
 }
 
 async function readLog(
@@ -117,17 +130,26 @@ async function readLog(
     if (segment.first !== scan.frontier.size) {
       throw new Error(`${segment.path}: begins at record ${segment.first}, expected ${scan.frontier.size}; ${ADVICE}`)
     }
-    const isKnown = await takeSum(scan, segment, known.hashCount)
+    const isKnown = await takeSum(scan, segment, known)
     const isLast = index === segments.length - 1
     if (!isKnown) await readSegment(scan, segment, { origin: folder.origin, signed: known.signed, isLast })
   }
   return scan
 }
 
-/** Takes the state at the end of a sealed segment from its sidecar, if that and the hash file have it. */
-async function takeSum(scan: Scan, segment: Segment, hashCount: number): Promise<boolean> {
+/**
+ * Takes the state at the end of a sealed segment from its sidecar, if the hash file goes as far. The sidecar is believed no
+ * further than the checkpoint reaches: the root that follows from it is compared with the signed one.
+ */
+async function takeSum(
+  scan: Scan,
+  segment: Segment,
+  known: { readonly signed: Checkpoint | undefined; readonly hashCount: number },
+): Promise<boolean> {
   const sum = await readSum(segment)
-  if (sum === undefined || sum.frontier.size > hashCount || scan.leaves.count > 0) return false
+  const signedSize = known.signed?.size ?? 0
+  if (sum === undefined || sum.frontier.size > Math.min(known.hashCount, signedSize) || scan.leaves.count > 0)
+    return false
   if (statSync(segment.path).size !== sum.bytes) {
     throw new Error(`${segment.path}: its length is not the ${sum.bytes} bytes at which it was sealed; ${ADVICE}`)
   }
@@ -137,7 +159,12 @@ async function takeSum(scan: Scan, segment: Segment, hashCount: number): Promise
   scan.lastTimeMs = sum.lastTimeMs
   scan.openDecisions.replaceAll(sum.openDecisions)
   scan.active = undefined
+  noteRoot(scan, known.signed)
   return true
+}
+
+function noteRoot(scan: Scan, signed: Checkpoint | undefined): void {
+  if (scan.frontier.size === signed?.size) scan.rootAtSigned = rootOf(scan.frontier)
 }
 
 interface SegmentReading {
@@ -185,27 +212,21 @@ function takeLine(
   scan.lastType = record.type
   scan.isUnused &&= BEFORE_USE.some((type) => type === record.type)
   scan.openDecisions.apply(settlesOf(record))
-  if (scan.frontier.size === reading.signed?.size) scan.rootAtSigned = rootOf(scan.frontier)
+  noteRoot(scan, reading.signed)
   return true
 }
 
-function assertAsSigned(
-  folder: LogFolder,
-  scan: Scan,
-  known: { readonly signed: Checkpoint | undefined; readonly hashes: HashFile },
-): void {
-  const { signed } = known
+function assertAsSigned(folder: LogFolder, scan: Scan, signed: Checkpoint | undefined): void {
   const { size } = scan.frontier
-  if (signed === undefined) {
-    if (scan.isUnused) return
-    throw new Error(`${logPaths(folder.dir).checkpoint}: missing although the log has ${size} records; ${ADVICE}`)
+  const { checkpoint } = logPaths(folder.dir)
+  if (!existsSync(checkpoint) && !scan.isUnused) {
+    throw new Error(`${checkpoint}: missing although the log has ${size} records; ${ADVICE}`)
   }
+  if (signed === undefined) return
   if (size < signed.size) {
     throw new Error(`${folder.dir}: has ${size} records but ${signed.size} were signed; ${ADVICE}`)
   }
-  const sealed = scan.rootAtSigned === undefined ? known.hashes.frontierAt(signed.size) : undefined
-  const root = scan.rootAtSigned ?? (sealed && rootOf(sealed))
-  if (root === undefined || Buffer.compare(root, signed.root) !== 0) {
+  if (scan.rootAtSigned === undefined || Buffer.compare(scan.rootAtSigned, signed.root) !== 0) {
     throw new Error(`${folder.dir}: the first ${signed.size} records are not those that were signed; ${ADVICE}`)
   }
 }

@@ -165,6 +165,38 @@ describe('a log in several segments', () => {
     }
   })
 
+  it('makes the hashes of sealed segments anew when the hash file is short', async () => {
+    const data = dataFolder()
+    const dir = await segmented(data)
+    truncateSync(join(dir, 'hash', 'L0.bin'), 7 * 32)
+    await (await openLog(data))[Symbol.asyncDispose]()
+    const { findings } = await verifyLog(dir)
+    expect(findings.map(({ kind }) => kind)).toEqual(['OPEN_RESERVATION'])
+  })
+
+  it('does not believe a sidecar beyond what was signed', async () => {
+    const data = dataFolder()
+    const dir = await segmented(data)
+    const segments = segmentsOf(dir)
+    // As a kill between two segments leaves it: the last one sealed and signed, no other begun.
+    rmSync(segments.at(-1)!)
+    const size = Number.parseInt(segments.at(-1)!.split('/').at(-1)!, 10)
+    const notes = readFileSync(join(dir, 'checkpoints.notes'), 'utf8')
+    const start = notes.indexOf(`gw.test/audit/${dir.split('/').at(-1)}\n${size}\n`)
+    const end = notes.indexOf('\n', notes.indexOf('\u2014', start)) + 1
+    writeFileSync(join(dir, 'checkpoint'), notes.slice(start, end))
+    await expect(openLog(data)).rejects.toThrow(`has ${size} records but 26 were signed`)
+    writeFileSync(join(dir, 'checkpoints.notes'), notes.slice(0, end))
+    const sumFile = segments.at(-2)!.replace('.jsonl', '.sum')
+    const sum: { peaks: string[] } = JSON.parse(readFileSync(sumFile, 'utf8'))
+    writeFileSync(sumFile, JSON.stringify({ ...sum, peaks: sum.peaks.map(() => Buffer.alloc(32).toString('base64')) }))
+    await expect(openLog(data)).rejects.toThrow('are not those that were signed')
+    writeFileSync(sumFile, JSON.stringify(sum))
+    await using log = await openLog(data)
+    expect(log.recovered).toMatchObject({ clean: false, previousSize: size })
+    expect((await verifyLog(dir)).verdict).toBe('ok')
+  })
+
   it('refuses to start when a sealed segment has another length or is gone', async () => {
     const data = dataFolder()
     const [first, second] = segmentsOf(await segmented(data))
