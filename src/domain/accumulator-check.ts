@@ -16,10 +16,10 @@ const ID_LENGTH_MAX = 128
 const KEY_LENGTH_MAX = 512
 
 /** Most sub-windows of one ring: bounds the fields that one decision reads. */
-export const SLOTS_MAX = 120
+const SLOTS_MAX = 120
 
 /** A lease above this would hide a crash for longer than any call may last. */
-export const LEASE_MS_MAX = 2 * 3_600_000
+const LEASE_MS_MAX = 2 * 3_600_000
 
 const ID = /^[\x21-\x7e]+$/
 

@@ -52,6 +52,22 @@ async function untilAccepting(server: ChildProcess): Promise<void> {
   await promise.finally(() => clearTimeout(timer))
 }
 
+/**
+ * Ends the server and removes its folder when its input closes. A test worker can die before its cleanup runs (a first
+ * failure with --bail, a kill); the system then closes the pipe, and no server is left behind.
+ */
+const WATCHDOG = 'read -r _; kill -9 "$1" 2>/dev/null; rm -rf "$2"'
+
+function watch(pid: number, dir: string): ChildProcess {
+  const watchdog = spawn('sh', ['-c', WATCHDOG, 'sh', `${pid}`, dir], {
+    stdio: ['pipe', 'ignore', 'ignore'],
+    // A group of its own: a signal to the worker's group must not take the one that cleans up after it.
+    detached: true,
+  })
+  watchdog.unref()
+  return watchdog
+}
+
 async function stopped(server: ChildProcess): Promise<void> {
   if (server.pid === undefined || server.exitCode !== null || server.signalCode !== null) return
   const exited = once(server, 'exit')
@@ -63,7 +79,10 @@ async function startOn(port: number, args: readonly string[]): Promise<TestRedis
   const dir = await mkdtemp(join(tmpdir(), 'tollgate-redis-'))
   const base = ['--port', `${port}`, '--bind', '127.0.0.1', '--save', '', '--appendonly', 'no', '--dir', dir]
   const server = spawn('redis-server', [...base, ...args], { stdio: ['ignore', 'pipe', 'ignore'] })
+  const watchdog = server.pid === undefined ? undefined : watch(server.pid, dir)
   const stop = async () => {
+    // The watchdog goes first: once the server is gone, its id may be another process's.
+    watchdog?.kill('SIGKILL')
     await stopped(server)
     await rm(dir, { recursive: true, force: true })
   }
