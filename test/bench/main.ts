@@ -36,11 +36,18 @@ async function bench(options: Options): Promise<void> {
   }
   const stopped = stopSignal()
   const samples = new Map(SCENARIOS.map(({ name }) => [name, new Map<VariantName, Sample[]>()]))
-  for (let round = 1; round <= options.rounds && !stopped.aborted; round += 1) {
-    talk(`round ${round} of ${options.rounds}`)
-    await playRound({ variants: rotate(variants, round - 1), load, seconds: options.seconds, samples, stopped })
+  let complete = false
+  try {
+    for (let round = 1; round <= options.rounds && !stopped.aborted; round += 1) {
+      talk(`round ${round} of ${options.rounds}`)
+      await playRound({ variants: rotate(variants, round - 1), load, seconds: options.seconds, samples, stopped })
+    }
+    complete = !stopped.aborted
+  } finally {
+    // A call that failed fails the run, but what was measured before it is shown, as what it is.
+    conclude(samples, options, complete)
   }
-  conclude(samples, options)
+  if (!complete) throw new Error('stopped before its end')
 }
 
 async function playRound(round: {
@@ -77,13 +84,14 @@ function stopSignal(): AbortSignal {
   return stop.signal
 }
 
-function conclude(samples: Samples, { json, rounds, seconds, only }: Options): void {
+function conclude(samples: Samples, { json, rounds, seconds, only }: Options, complete: boolean): void {
   const rows = summarize(samples).toSorted((a, b) => place(a.scenario, a.variant) - place(b.scenario, b.variant))
   const machine = { cpus: cpus().length, model: cpus()[0]?.model ?? 'unknown', node: process.version }
   mkdirSync(dirname(json), { recursive: true })
-  writeFileSync(json, `${JSON.stringify({ machine, rounds, seconds, variants: only, rows }, null, 2)}\n`)
+  writeFileSync(json, `${JSON.stringify({ complete, machine, rounds, seconds, variants: only, rows }, null, 2)}\n`)
+  const warning = complete ? '' : 'INCOMPLETE: the run did not come to its end; do not quote these figures.\n'
   process.stdout.write(
-    `${printTable(rows)}\n\n${machine.cpus} x ${machine.model}, Node ${machine.node}; written to ${json}\n`,
+    `${printTable(rows)}\n\n${machine.cpus} x ${machine.model}, Node ${machine.node}; written to ${json}\n${warning}`,
   )
 
   function place(scenario: string, variant: VariantName): number {
