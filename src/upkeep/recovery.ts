@@ -26,7 +26,7 @@ interface Recovery {
 }
 
 /** Settlements this close to the end of the log may not have reached the ledger before the process died. */
-const RECENT_SETTLEMENTS_MAX = 10_000
+const RECENT_SETTLEMENTS_MAX = 1_000
 
 export async function recover(recovery: Recovery): Promise<Recovered> {
   const { auditLog, clock } = recovery
