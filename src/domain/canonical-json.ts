@@ -9,7 +9,55 @@ const MAX_DEPTH = 64
 
 /** `path` names the value in errors. */
 export function canonicalJson(value: unknown, path = '$'): string {
-  return textOf(value, path, 0)
+  const ordered = orderedCopy(value, 0)
+  return ordered === UNUSUAL ? textOf(value, path, 0) : JSON.stringify(ordered)
+}
+
+/** What is not certain to come out of JSON.stringify in canonical form; or has none, which the exact path then says. */
+const UNUSUAL = Symbol('unusual')
+
+/**
+ * The same value with its keys in order, for JSON.stringify: together half the cost of writing the text here, and every call
+ * of the gateway has two records to write.
+ */
+function orderedCopy(value: unknown, depth: number): unknown {
+  if (typeof value === 'string') return value.isWellFormed() ? value : UNUSUAL
+  if (typeof value === 'number') return Number.isSafeInteger(value) ? value : UNUSUAL
+  if (typeof value === 'boolean' || value === null) return value
+  if (typeof value !== 'object' || depth > MAX_DEPTH) return UNUSUAL
+  return Array.isArray(value) ? orderedItems(value, depth) : orderedMembers(value, depth)
+}
+
+function orderedItems(values: readonly unknown[], depth: number): unknown {
+  const copy: unknown[] = []
+  for (let i = 0; i < values.length; i += 1) {
+    const item = orderedCopy(values[i], depth + 1)
+    if (item === UNUSUAL) return UNUSUAL
+    copy.push(item)
+  }
+  return copy
+}
+
+/** Keys that are numbers are moved to the front by every engine, and `__proto__` is no ordinary key. */
+const ORDINARY_KEY = /^[A-Za-z][\x20-\x7e]*$/u
+
+function orderedMembers(value: object, depth: number): unknown {
+  if (!isPlain(value)) return UNUSUAL
+  const copy: Record<string, unknown> = {}
+  for (const key of Object.keys(value).toSorted(byCodeUnits)) {
+    if (!ORDINARY_KEY.test(key)) return UNUSUAL
+    const given: unknown = value[key]
+    if (given === undefined) continue
+    const member = orderedCopy(given, depth + 1)
+    if (member === UNUSUAL) return UNUSUAL
+    copy[key] = member
+  }
+  return copy
+}
+
+function isPlain(value: object): value is Record<string, unknown> {
+  const prototype: unknown = Object.getPrototypeOf(value)
+  return prototype === Object.prototype || prototype === null
 }
 
 function textOf(value: unknown, path: string, depth: number): string {
@@ -37,12 +85,10 @@ function arrayText(values: readonly unknown[], path: string, depth: number): str
 }
 
 function objectText(value: object, path: string, depth: number): string {
-  const prototype: unknown = Object.getPrototypeOf(value)
-  if (prototype !== Object.prototype && prototype !== null) {
-    throw new TypeError(`${path}: only plain objects have a canonical form; convert it first`)
-  }
+  if (!isPlain(value)) throw new TypeError(`${path}: only plain objects have a canonical form; convert it first`)
   const members: string[] = []
-  for (const [key, member] of Object.entries(value).toSorted(byKey)) {
+  for (const key of Object.keys(value).toSorted(byCodeUnits)) {
+    const member: unknown = value[key]
     if (member === undefined) continue
     if (!key.isWellFormed()) throw new TypeError(`${path}: a key holds a lone surrogate; keys must be well-formed text`)
     members.push(`${JSON.stringify(key)}:${textOf(member, `${path}.${key}`, depth + 1)}`)
@@ -51,6 +97,6 @@ function objectText(value: object, path: string, depth: number): string {
 }
 
 /** `<` on strings compares UTF-16 code units, the order RFC 8785 section 3.2.3 asks for. */
-function byKey(a: readonly [string, unknown], b: readonly [string, unknown]): number {
-  return a[0] < b[0] ? -1 : 1
+function byCodeUnits(a: string, b: string): number {
+  return a < b ? -1 : 1
 }

@@ -15,7 +15,28 @@ const value = fc.letrec((tie) => ({
   ),
 })).any
 
+/** RFC 8785 section 3.2, written down as plainly as it can be. */
+function defined(any: unknown): string {
+  if (typeof any === 'string') return JSON.stringify(any.toWellFormed())
+  if (Array.isArray(any)) return `[${any.map(defined).join(',')}]`
+  if (typeof any !== 'object' || any === null) return JSON.stringify(any)
+  const members = Object.entries(any).toSorted(([a], [b]) => (a < b ? -1 : 1))
+  return `{${members.map(([key, member]) => `${JSON.stringify(key)}:${defined(member)}`).join(',')}}`
+}
+
 describe('canonicalJson', () => {
+  it('is what RFC 8785 defines, for ordinary keys and for those that engines treat apart', () => {
+    const key = fc.oneof(fc.constantFrom('10', '9', 'a', 'B', '__proto__', 'toJSON', '\u20ac', ''), fc.string())
+    const members = fc.letrec((tie) => ({
+      any: fc.oneof({ maxDepth: 3 }, text, fc.maxSafeInteger(), fc.dictionary(key, tie('any'), { maxKeys: 6 })),
+    })).any
+    fc.assert(
+      fc.property(fc.oneof(members, value), (any) => {
+        expect(canonicalJson(any)).toBe(defined(any))
+      }),
+    )
+  })
+
   it('gives text that, parsed and written again, is the same text', () => {
     fc.assert(
       fc.property(value, (any) => {

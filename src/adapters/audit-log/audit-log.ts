@@ -191,7 +191,6 @@ class ThreadedAuditLog implements OpenedAuditLog {
         break
       case 'ready':
       case 'cannot_open':
-        break
     }
   }
 

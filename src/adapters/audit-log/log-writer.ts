@@ -6,18 +6,20 @@
  */
 import { unlinkSync } from 'node:fs'
 import type { Frontier } from '../../domain/merkle.ts'
+import { beginSegment } from './active-segment.ts'
+import type { ActiveSegment } from './active-segment.ts'
 import { batchOf } from './batch.ts'
 import type { Batch } from './batch.ts'
 import { CheckpointSigner } from './checkpoint-signer.ts'
 import type { Disk } from './disk.ts'
-import { replaceFile, syncFolder } from './durable-file.ts'
+import { replaceFile } from './durable-file.ts'
 import { HashFile } from './hash-file.ts'
 import { logPaths } from './log-folder.ts'
 import type { LogFolder } from './log-folder.ts'
 import type { Durability, Entry, WriterState } from './messages.ts'
 import type { OpenDecisions } from './open-decisions.ts'
 import type { LogState } from './recover.ts'
-import { formatSum, segmentAt, sumPath } from './segments.ts'
+import { formatSum, sumPath } from './segments.ts'
 import type { Segment } from './segments.ts'
 
 /** With durability `process`, unsynced records are kept in memory to be written again; beyond this they are synced at once. */
@@ -34,11 +36,6 @@ export interface LogWriterOptions {
   readonly disk: Disk
 }
 
-interface Active {
-  readonly segment: Segment
-  readonly fd: number
-}
-
 /** Where the log ends, or ended when it was last synced. */
 interface End {
   readonly frontier: Frontier
@@ -52,7 +49,7 @@ export class LogWriter implements Disposable {
   readonly #openDecisions: OpenDecisions
   readonly #checkpoints: CheckpointSigner
   /** All below is owned by this object; every change is made after the disk has agreed. */
-  #active: Active | undefined
+  #active: ActiveSegment | undefined
   #end: End
   #synced: End
   #unsynced: Buffer[] = []
@@ -102,7 +99,7 @@ export class LogWriter implements Disposable {
 
   #write(batch: Batch): void {
     const { disk } = this.#options
-    this.#active ??= this.#begin(batch.firstSeq)
+    this.#active ??= beginSegment(this.#options, batch.firstSeq)
     const { bytes } = this.#end
     this.#hashes.write(batch.firstSeq, batch.leaves)
     try {
@@ -147,7 +144,7 @@ export class LogWriter implements Disposable {
     try {
       const bytes = Buffer.concat(this.#unsynced)
       this.#dropUnsynced()
-      this.#active = this.#begin(this.#synced.frontier.size)
+      this.#active = beginSegment(this.#options, this.#synced.frontier.size)
       this.#options.disk.write(this.#active.fd, bytes, 0)
       this.#options.disk.sync(this.#active.fd)
       this.#end = { frontier: this.#end.frontier, bytes: bytes.length }
@@ -193,20 +190,6 @@ export class LogWriter implements Disposable {
     this.#writeSum(active.segment, this.#synced)
   }
 
-  #begin(first: number): Active {
-    const { folder, disk } = this.#options
-    const segment = segmentAt(logPaths(folder.dir).segments, first)
-    const fd = disk.open(segment.path, 'new')
-    try {
-      syncFolder(logPaths(folder.dir).segments)
-    } catch (error) {
-      disk.close(fd)
-      unlinkSync(segment.path)
-      throw error
-    }
-    return { segment, fd }
-  }
-
   /** Ends the active segment; the next record begins another. Signed first, so a sidecar is never ahead of the checkpoint. */
   #seal(): void {
     if (this.#active === undefined) return
@@ -243,7 +226,7 @@ export class LogWriter implements Disposable {
     if (this.state !== 'full') return
     this.sync()
     const { disk } = this.#options
-    this.#active ??= this.#begin(this.#end.frontier.size)
+    this.#active ??= beginSegment(this.#options, this.#end.frontier.size)
     try {
       disk.write(this.#active.fd, Buffer.alloc(PROBE_BYTES), this.#end.bytes)
       disk.sync(this.#active.fd)
