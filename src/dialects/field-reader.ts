@@ -18,7 +18,7 @@ export const INTEGER_MAX = Number.MAX_SAFE_INTEGER
 const MODEL_NAME_MAX = 256
 
 /** Model names are printable; control characters in them could forge log lines. */
-// oxlint-disable-next-line no-control-regex
+// oxlint-disable-next-line no-control-regex -- control characters are what it looks for
 const CONTROL = /[\u0000-\u001f\u007f]/
 
 export class FieldReader {

@@ -19,7 +19,7 @@ export type AccumulatorShape =
   /** GCRA in debt form: `limit` is the burst; the debt drains by `amount` every `periodMs`. */
   | { readonly kind: 'bucket'; readonly amount: number; readonly periodMs: number }
 
-export type AccumulatorKind = AccumulatorShape['kind']
+type AccumulatorKind = AccumulatorShape['kind']
 
 export interface Accumulator {
   /**

@@ -8,7 +8,7 @@ declare const nanoUsd: unique symbol
 /** A whole number of nano-dollars. 1 USD = 1_000_000_000n. */
 export type NanoUsd = bigint & { readonly [nanoUsd]: true }
 
-export const NANO_PER_USD = 1_000_000_000n
+const NANO_PER_USD = 1_000_000_000n
 
 /** The largest amount one accumulator can hold: Redis Lua compares doubles, which are exact up to 2^53 - 1. */
 export const AMOUNT_MAX = Number.MAX_SAFE_INTEGER

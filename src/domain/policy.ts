@@ -85,9 +85,6 @@ export type LimitShape =
   | { readonly kind: 'sliding'; readonly amount: number; readonly periodMs: number }
   | { readonly kind: 'concurrent'; readonly amount: number }
 
-/** What to do for a rule when the ledger cannot answer. */
-export type OnLedgerError = 'closed'
-
 export interface LimitRule {
   readonly name: string
   /** 8 characters of base62, from name, key, unit, shape kind and window; not from the amount, so raising it keeps the count. */

@@ -22,6 +22,15 @@ export function writeAmount(unit: Unit, amount: number): string | number {
   return unit === 'usd' ? formatUsd(toNanoUsd(BigInt(Math.trunc(amount)))) : Math.trunc(amount)
 }
 
+/** Roles on record: real callers have a handful; all 500 that a token may carry would not fit in a record. */
+const ROLES_RECORDED_MAX = 32
+
+/** A model's name as the caller wrote it may be anything, its prompt included: only what can be a name is kept. */
+const MODEL_NAME = /^[\w.:/@+-]{1,128}$/
+
+/** Longest path of a field on record; a longer one is made of the caller's own text. */
+const FIELD_MAX = 128
+
 function request(call: Call): Members {
   return { id: call.id, ep: call.endpoint }
 }
@@ -38,7 +47,8 @@ function actor(identity: Identity | undefined, pseudonym: string | undefined): M
     tier,
     lane,
     run,
-    roles: identity.list.role,
+    roles: identity.list.role.slice(0, ROLES_RECORDED_MAX),
+    roles_n: identity.list.role.length > ROLES_RECORDED_MAX ? identity.list.role.length : undefined,
     sub: pseudonym,
     iss: identity.issuer,
     kid: identity.keyId,
@@ -49,7 +59,7 @@ function actor(identity: Identity | undefined, pseudonym: string | undefined): M
 function models(facts: Facts): Members | undefined {
   if (facts.ask === undefined) return undefined
   return {
-    req: facts.ask.model,
+    req: MODEL_NAME.test(facts.ask.model) ? facts.ask.model : '(not a name)',
     served: facts.target?.model,
     prov: facts.target?.upstream.provider,
     up: facts.target?.upstream.name,
@@ -99,7 +109,7 @@ function refusedWith(refusal: Refusal): Members {
     code: refusal.code,
     http: refusalRow(refusal.code).status,
     rule: refusal.limit?.rule,
-    field: refusal.field,
+    field: refusal.field?.slice(0, FIELD_MAX),
     reason: refusal.reason,
     retry_ms: refusal.retryAfterMs,
     alt: refusal.also.length > 0 ? refusal.also : undefined,

@@ -47,7 +47,7 @@ type Sum = Omit<SpendRow, 'values'>
 const EMPTY: Sum = { calls: 0, inputTokens: 0, outputTokens: 0, cost: ZERO_USD, estimated: ZERO_USD }
 
 /** Most rows of one report: more means that a dimension is not one people can read. */
-export const SPEND_ROWS_MAX = 100_000
+const SPEND_ROWS_MAX = 100_000
 
 export interface SpendFold {
   /** Takes one record; records of other types and other periods are passed over. */

@@ -12,7 +12,7 @@ export const TOKEN_METERS = [
   'output',
 ] as const
 
-export const CALL_METERS = ['web_search', 'file_search', 'request'] as const
+const CALL_METERS = ['web_search', 'file_search', 'request'] as const
 
 export const METERS = [...TOKEN_METERS, ...CALL_METERS] as const
 

@@ -3,7 +3,7 @@ import { refuse } from '../domain/refusal.ts'
 import type { Refusal } from '../domain/refusal.ts'
 
 /** Largest request body: Anthropic's own limit for messages (32 MB), the larger of the two vendors'. */
-export const BODY_BYTES_MAX = 32 * 1024 * 1024
+const BODY_BYTES_MAX = 32 * 1024 * 1024
 
 /** Reads a body whole, once, as the bytes it came in. A larger one is refused as soon as that is known. */
 export async function readBody(request: IncomingMessage): Promise<Uint8Array | Refusal> {

@@ -41,7 +41,7 @@ export interface RunningGateway extends AsyncDisposable {
 }
 
 /** Writes a configuration for a gateway into a folder and answers the configuration file's path. */
-export async function configureGateway(options: GatewayOptions): Promise<{ dir: string; configFile: string }> {
+async function configureGateway(options: GatewayOptions): Promise<{ dir: string; configFile: string }> {
   const dir = options.dir ?? (await mkdtemp(join(tmpdir(), 'tollgate-test-')))
   await mkdir(join(dir, 'policies'), { recursive: true })
   await writeFile(join(dir, 'policies', 'test.yaml'), options.policies)

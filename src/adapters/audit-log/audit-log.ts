@@ -70,9 +70,8 @@ export async function openAuditLog(options: OpenAuditLogOptions): Promise<Opened
     segmentBytesMax: options.segmentBytesMax ?? SEGMENT_BYTES_MAX,
     nowMs: clock.nowMs(),
   }
-  // The thread runs as source or as built, like this file. It needs no secret from the environment.
-  const file = import.meta.url.endsWith('.ts') ? './worker.ts' : './worker.js'
-  const worker = new Worker(new URL(file, import.meta.url), { workerData, env: {} })
+  // The build renames the file with its import. The thread needs no secret from the environment.
+  const worker = new Worker(new URL('./worker.ts', import.meta.url), { workerData, env: {} })
   const ready = await firstAnswer(worker)
   return new ThreadedAuditLog(worker, { ready, clock, dir: join(options.dir, ready.name) })
 }

@@ -21,7 +21,7 @@ export interface SimulatorStats {
 }
 
 /** Calls that stay listed: enough for any test, and no leak in a demonstration that runs for days. */
-export const CALLS_KEPT_MAX = 10_000
+const CALLS_KEPT_MAX = 10_000
 
 export class CallLog {
   #requests = 0

@@ -28,7 +28,7 @@ export interface Directives {
 
 /** Longest wait, longest answer and highest speed that can be asked for. */
 const LATENCY_MAX_MS = 600_000
-export const OUTPUT_TOKENS_MAX = 200_000
+const OUTPUT_TOKENS_MAX = 200_000
 const SPEED_MAX = 1_000_000
 
 const DIRECTIVE = /\[\[simulate((?:\s+[\w-]{1,16}(?:=\d{1,9})?){0,16})\s*\]\]/
