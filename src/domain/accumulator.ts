@@ -19,7 +19,6 @@ export type AccumulatorShape =
   /** GCRA in debt form: `limit` is the burst; the debt drains by `amount` every `periodMs`. */
   | { readonly kind: 'bucket'; readonly amount: number; readonly periodMs: number }
 
-type AccumulatorKind = AccumulatorShape['kind']
 
 export interface Accumulator {
   /**
