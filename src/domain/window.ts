@@ -100,8 +100,9 @@ function nextStart(period: 'day' | 'week' | 'month', wall: number): number {
 function edge(zone: string, wall: number): number {
   const from = wall - OFFSET_MAX_MS
   const until = wall + OFFSET_MAX_MS
+  // The same offset at both ends means that the clocks were not set forward past the edge in between.
   const offset = zoneOffset(zone, from)
-  if (offset === zoneOffset(zone, until) && offset === zoneOffset(zone, wall - offset)) return wall - offset
+  if (offset === zoneOffset(zone, wall - offset)) return wall - offset
   const reached = (atMs: number) => wallTime(zone, atMs) >= wall
   for (let atMs = from; atMs < until; atMs += STEP_MS) {
     if (reached(atMs + STEP_MS)) return firstInstant(atMs, atMs + STEP_MS, reached)

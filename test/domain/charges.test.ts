@@ -289,6 +289,7 @@ describe('a subject', () => {
     )
     expect(joinSubject(['a|b', 'c'].map(encodeValue))).not.toBe(joinSubject(['a', 'b|c'].map(encodeValue)))
     expect(encodeValue(encodeValue('x'.repeat(80)))).not.toBe(encodeValue('x'.repeat(80)))
+    expect(encodeValue('\ud800')).not.toBe(encodeValue('\ud801'))
     expect(encodeValue('%7C')).not.toBe(encodeValue('|'))
   })
 

@@ -123,6 +123,7 @@ describe('of several rules without room', () => {
       budget({ name: 'month' }),
       budget({ name: 'ever', period: 'lifetime' }),
       budget({ name: 'tokens', unit: 'tokens', amount: 5_000 }),
+      budget({ name: 'lasting', unit: 'tokens', amount: 5_000, period: 'lifetime' }),
     ],
   })
   const slow = short(0, { limit: 20, settled: 20, held: 0 }, 1_000)
@@ -131,6 +132,7 @@ describe('of several rules without room', () => {
   const month = short(3, { limit: 25 * USD, settled: 24 * USD, held: 0 })
   const monthHeld = short(3, { limit: 25 * USD, settled: 0, held: 24 * USD })
   const ever = short(4, { limit: 25 * USD, settled: 24 * USD, held: 0 })
+  const lasting = short(6, { limit: 5_000, settled: 4_999, held: 0 })
   const tokens = short(5, { limit: 5_000, settled: 4_999, held: 0 })
 
   const answer = (...shortfalls: Shortfall[]) => {
@@ -142,8 +144,18 @@ describe('of several rules without room', () => {
     expect(answer(slower, month)).toEqual({ code: 'budget_exhausted', rule: 'month', also: ['slower'] })
   })
 
+  test('a spent budget is named before a rate that would take longer', () => {
+    const brief = planned({ limits: [limit()], budgets: [budget({ period: 'minute' })] })
+    const shorts = [
+      short(0, { limit: 20, settled: 20, held: 0 }, 600_000),
+      short(1, { limit: 25 * USD, settled: 24 * USD, held: 0 }),
+    ]
+    expect(refuseForShortfalls(brief, shorts, NOW)).toMatchObject({ code: 'budget_exhausted', also: ['pace'] })
+  })
+
   test('money is named before tokens, the longer wait before the shorter', () => {
     expect(answer(tokens, month)).toMatchObject({ rule: 'month' })
+    expect(answer(lasting, month)).toMatchObject({ rule: 'month' })
     expect(answer(month, ever)).toMatchObject({ rule: 'ever' })
     expect(answer(slow, places, slower)).toMatchObject({ code: 'rate_limited', rule: 'slower' })
   })

@@ -17,6 +17,7 @@ const ZONES = [
   'America/Sao_Paulo',
   'America/Havana',
   'America/Asuncion',
+  'America/Caracas',
   'Africa/Cairo',
   'Africa/Casablanca',
   'Africa/Monrovia',
@@ -182,6 +183,12 @@ describe('a calendar window', () => {
     expect(spanOf('hour', 'Australia/Lord_Howe', '2026-04-04T15:10:00Z')).toEqual({
       from: '2026-04-05T01:30:00+10:30',
       to: '2026-04-05T02:00:00+10:30',
+      hours: 0.5,
+    })
+    // Venezuela moved its clocks from 02:30 to 03:00.
+    expect(spanOf('hour', 'America/Caracas', '2016-05-01T06:45:00Z')).toEqual({
+      from: '2016-05-01T02:00:00-04:30',
+      to: '2016-05-01T03:00:00-04:00',
       hours: 0.5,
     })
   })
