@@ -26,6 +26,18 @@ describe('scanObject', () => {
     )
   })
 
+  it('finds the end of long strings full of escapes', () => {
+    const piece = fc.constantFrom('x'.repeat(70), '"', '\\', '\\"', 'é')
+    fc.assert(
+      fc.property(fc.array(piece, { minLength: 1, maxLength: 12 }), (pieces) => {
+        const body = bytes(JSON.stringify({ a: pieces.join(''), b: 1 }))
+        const object = scanObject(body)
+        const last = object.kind === 'object' ? object.members.at(-1) : undefined
+        expect(last).toMatchObject({ key: 'b', valueEnd: body.length - 1 })
+      }),
+    )
+  })
+
   it('never throws, whatever the bytes', () => {
     const soup = fc.array(fc.constantFrom('{', '}', '[', ']', '"', '\\', ':', ',', 'a', '1', ' ', 'é'))
     fc.assert(

@@ -139,7 +139,9 @@ describe('faults', () => {
   })
 
   it('breaks a whole answer in the middle', async () => {
-    await expect(openai.chat.completions.create(chat('[[simulate cut=1]]'))).rejects.toThrow(/terminated|aborted|closed|Connection/)
+    await expect(openai.chat.completions.create(chat('[[simulate cut=1]]'))).rejects.toThrow(
+      /terminated|aborted|closed|Connection/,
+    )
   })
 
   it('leaves the usage out', async () => {
