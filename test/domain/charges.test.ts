@@ -151,6 +151,7 @@ describe('a plan', () => {
     const restricted = identity({ ...identity().single, classification: 'restricted' })
     const charges = plan(set, restricted)
     expect(charges.map(({ amount }) => amount)).toEqual([5, 750, 1, 14_000_000_000])
+    expect(charges.map(({ weight }) => weight)).toEqual([5, 5, 1, 1])
     const actual = { costNanoUsd: toNanoUsd(3n), inputTokens: 10, outputTokens: 20 }
     expect(actualCharges(charges, actual)).toEqual([5, 150, 1, 3])
   })

@@ -13,6 +13,7 @@ const ZONES = [
   'Europe/Berlin',
   'Europe/London',
   'America/New_York',
+  'America/Los_Angeles',
   'America/St_Johns',
   'America/Sao_Paulo',
   'America/Havana',
@@ -123,6 +124,7 @@ describe('a calendar window', () => {
       hours: 23,
     })
     expect(spanOf('day', 'Europe/Berlin', '2026-10-25T12:00:00Z').hours).toBe(25)
+    expect(spanOf('day', 'America/Los_Angeles', '2026-03-08T20:00:00Z').hours).toBe(23)
     expect(spanOf('month', 'Europe/Berlin', '2026-10-10T00:00:00Z')).toEqual({
       from: '2026-10-01T00:00:00+02:00',
       to: '2026-11-01T00:00:00+01:00',

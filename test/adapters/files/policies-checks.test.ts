@@ -104,7 +104,7 @@ destinations: {allow: [Api.Example]}
     expect(await findings(limits(60, (index) => `match: {team: t${String(index)}}, `))).toEqual([])
     expect(await only(limits(60, (index) => `match: {role: r${String(index)}}, `))).toContain('P036')
     expect(await only(limits(12, (index) => `match: {team: [t${String(index)}, t]}, `))).toContain('P036')
-    const mixed = limits(7, (index) => (index === 0 ? 'match: {team: t, lane: l}, ' : 'match: {team: u}, '))
+    const mixed = limits(7, (index) => (index === 0 ? 'match: {agent: t, team: l}, ' : 'match: {agent: u}, '))
     expect(await only(mixed)).toContain('P036')
     const fanOut = `limits: [{name: l, match: {role: [a, b, c, d, e, f, g]}, key: [role], rates: [${rates}]}]`
     expect(await only(fanOut)).toContain('P036')
