@@ -15,9 +15,12 @@ export function renderAnthropicRefusal(refusal: Refusal, context: RefusalContext
   }
 }
 
-/** Clients read a frame of this format only when it is named in its `event:` line. */
+/**
+ * Clients read a frame of this format only when it is named in its `event:` line. The blank line in front ends whatever
+ * half event a broken upstream left behind, so that the name stands on a line of its own.
+ */
 export function anthropicErrorFrame(refusal: Refusal, requestId: string): string {
-  return `event: error\ndata: ${JSON.stringify(errorBody(refusal, requestId))}\n\n`
+  return `\n\nevent: error\ndata: ${JSON.stringify(errorBody(refusal, requestId))}\n\n`
 }
 
 function errorBody(refusal: Refusal, requestId: string): object {

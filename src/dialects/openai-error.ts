@@ -15,9 +15,12 @@ export function renderOpenaiRefusal(refusal: Refusal, context: RefusalContext): 
   }
 }
 
-/** SDKs throw an `APIError` on a data frame with `error` and never retry it. */
+/**
+ * SDKs throw an `APIError` on a data frame with `error` and never retry it. The blank line in front ends whatever half
+ * event a broken upstream left behind: glued to it, the frame would be an unknown line, and the break a clean end.
+ */
 export function openaiErrorFrame(refusal: Refusal, requestId: string): string {
-  return `data: ${JSON.stringify(errorBody(refusal, requestId))}\n\n`
+  return `\n\ndata: ${JSON.stringify(errorBody(refusal, requestId))}\n\n`
 }
 
 function errorBody(refusal: Refusal, requestId: string): object {

@@ -283,6 +283,6 @@ describe('refusals', () => {
 
   it('as a frame are named, because clients drop frames that are not', () => {
     const frame = anthropicMessages.errorFrame(refuse('upstream_unavailable', 'broken'), 'r-1')
-    expect(frame).toMatch(/^event: error\ndata: \{"type":"error",.*"message":"broken".*\}\n\n$/)
+    expect(frame).toMatch(/^\n\nevent: error\ndata: \{"type":"error",.*"message":"broken".*\}\n\n$/)
   })
 })

@@ -83,6 +83,6 @@ describe('refusals', () => {
 
   it('as a frame are one event', () => {
     const frame = openaiChat.errorFrame(refuse('upstream_unavailable', 'broken'), 'r-1')
-    expect(frame).toMatch(/^data: \{"error":\{"message":"broken".*\}\}\n\n$/)
+    expect(frame).toMatch(/^\n\ndata: \{"error":\{"message":"broken".*\}\}\n\n$/)
   })
 })
