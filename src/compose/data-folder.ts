@@ -38,7 +38,8 @@ export function openDataFolder(config: Config): DataFolder {
     async sharedHolds(max) {
       if (ledger.kind === 'memory') return undefined
       await using store = createRedisLedger({ url: ledger.url })
-      return store.holds(max)
+      // Awaited here: the connection closes when this function returns.
+      return await store.holds(max)
     },
   }
 }
