@@ -66,7 +66,7 @@ export class Reaper {
 
   async holds(max: number): Promise<readonly OpenHold[]> {
     await this.#enterMissingShards()
-    const leases = (await this.#leases(await this.#indexedShards(), max)).toSorted(byLease).slice(0, max)
+    const leases = (await this.#leases([...(await this.#index()).keys()], max)).toSorted(byLease).slice(0, max)
     const records = await this.#redis.read(leases.map(({ shard, id }) => ['GET', this.#keys.record(shard, id)]))
     return leases.flatMap(({ id, untilMs }, index) => {
       // A hold may have been settled between the two reads.
@@ -114,16 +114,18 @@ export class Reaper {
     return new Reply(await this.#redis.evaluate(this.#scripts.dueLeases, keys, [shardName(shard), max])).texts()
   }
 
-  async #indexedShards(): Promise<readonly number[]> {
-    const [reply] = await this.#redis.read([['ZRANGE', this.#keys.index, 0, -1]])
-    return new Reply(reply).texts().map(parseShardName)
+  /** Shards that have leases, each with the instant before which none can have run out. */
+  async #index(): Promise<ReadonlyMap<number, number>> {
+    const [reply] = await this.#redis.read([['ZRANGE', this.#keys.index, 0, -1, 'WITHSCORES']])
+    return new Map(toPairs(new Reply(reply).texts()).map(([name, untilMs]) => [parseShardName(name), untilMs]))
   }
 
-  /** Once in {@link FULL_LOOK_MS}; reads all shards and writes only for those that have leases. */
+  /** Once in {@link FULL_LOOK_MS}; reads all shards and writes only for those that the index lacks or names too late. */
   async #enterMissingShards(): Promise<void> {
     if (performance.now() < this.#nextFullLookMs) return
-    const leases = await this.#leases(ALL_SHARDS, 1)
-    await Promise.all(leases.map(({ shard }) => this.#putRight(shard, 0)))
+    const [leases, index] = await Promise.all([this.#leases(ALL_SHARDS, 1), this.#index()])
+    const missing = leases.filter(({ shard, untilMs }) => (index.get(shard) ?? Infinity) > untilMs)
+    await Promise.all(missing.map(({ shard }) => this.#putRight(shard, 0)))
     this.#nextFullLookMs = performance.now() + FULL_LOOK_MS
   }
 
@@ -149,8 +151,13 @@ function toDueHold(id: ReservationId, record: unknown): DueHold {
 }
 
 function toLeases(shard: number, idsAndScores: readonly string[]): readonly Lease[] {
-  return idsAndScores.flatMap((id, index) =>
-    index % 2 === 0 ? [{ shard, id, untilMs: Number(idsAndScores[index + 1]) }] : [],
+  return toPairs(idsAndScores).map(([id, untilMs]) => ({ shard, id, untilMs }))
+}
+
+/** Members of a sorted set with their scores, which Redis answers in one flat list. */
+function toPairs(membersAndScores: readonly string[]): readonly (readonly [member: string, score: number])[] {
+  return membersAndScores.flatMap((member, index) =>
+    index % 2 === 0 ? [[member, Number(membersAndScores[index + 1])] as const] : [],
   )
 }
 
