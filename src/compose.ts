@@ -120,5 +120,6 @@ function openLog(config: Config): Promise<AuditLog> {
     dir: join(config.dataDir, 'audit'),
     deployment: config.development ? 'localhost' : 'tollgate',
     durability: config.audit.durability,
+    alone: config.ledger.kind === 'memory',
   })
 }

@@ -27,6 +27,8 @@ export interface OpenAuditLogOptions {
   /** Name of the installation, a host name as a rule; the first part of the log's origin. */
   readonly deployment: string
   readonly durability: Durability
+  /** Fail, instead of beginning a log, when another process writes to this folder. */
+  readonly alone?: boolean
   readonly checkpointMs?: number
   readonly clock?: Clock
   /** Where signing keys are; beside `dir` unless said otherwise, because `dir` is handed to auditors. */
@@ -50,27 +52,26 @@ const SEGMENT_BYTES_MAX = 256 * 1024 * 1024
 const WAITING_RECORDS_MAX = 8192
 const WAITING_BYTES_MAX = 16 * 1024 * 1024
 
-/** What the log adds to a record beside its own name: member names, a sequence number and a time. */
+/** Member names, a sequence number and a time: what the log adds to a record. */
 const ADDED_BYTES = 80
 
 /** The last batch, a record and a checkpoint; a disk that takes longer is taken for dead. */
 const CLOSE_TIMEOUT_MS = 10_000
 
-const systemClock: Clock = { nowMs: () => Date.now() }
-
 /** The first log of the folder that no living process writes to, recovered, else a new one. */
 export async function openAuditLog(options: OpenAuditLogOptions): Promise<OpenedAuditLog> {
-  const clock = options.clock ?? systemClock
+  const clock = options.clock ?? { nowMs: () => Date.now() }
   const workerData: WriterOptions = {
     auditDir: options.dir,
     keysDir: options.keysDir ?? join(dirname(options.dir), 'keys'),
     deployment: options.deployment,
+    alone: options.alone ?? false,
     durability: options.durability,
     checkpointMs: options.checkpointMs ?? CHECKPOINT_MS,
     segmentBytesMax: options.segmentBytesMax ?? SEGMENT_BYTES_MAX,
     nowMs: clock.nowMs(),
   }
-  // The build renames the file with its import. The thread needs no secret from the environment.
+  // The thread needs no secret from the environment.
   const worker = new Worker(new URL('./worker.ts', import.meta.url), { workerData, env: {} })
   const ready = await firstAnswer(worker)
   return new ThreadedAuditLog(worker, { ready, clock, dir: join(options.dir, ready.name) })

@@ -47,6 +47,11 @@ export interface FolderOptions {
   readonly auditDir: string
   readonly keysDir: string
   readonly deployment: string
+  /**
+   * Refuse to start beside another process that writes to this data folder, instead of beginning a log of one's own: two
+   * ledgers in memory would each enforce a budget of their own.
+   */
+  readonly alone?: boolean
   readonly nowMs: number
 }
 
@@ -60,12 +65,16 @@ export function claimLogFolder(options: FolderOptions): LogFolder {
   return createFolder(options, `log-${randomName()}`)
 }
 
+const IN_USE =
+  'another gateway writes to this data folder; a ledger in memory cannot be shared: use another folder, or a Redis ledger'
+
 /** `log.json` is written last when a log is made: a folder without it never held a record. */
 function continueFolder(options: FolderOptions, name: string): LogFolder | undefined {
   const dir = join(options.auditDir, name)
   const description = readDescription(dir)
   if (description === undefined) return undefined
   const lock = tryLock(logPaths(dir).lock)
+  if (lock === undefined && options.alone === true) throw new Error(`${options.auditDir}: ${IN_USE}`)
   if (lock === undefined) return undefined
   try {
     const keys = loadLogKeys(options.keysDir, name)

@@ -9,6 +9,7 @@ export interface WriterOptions {
   readonly auditDir: string
   readonly keysDir: string
   readonly deployment: string
+  readonly alone: boolean
   readonly durability: Durability
   readonly checkpointMs: number
   readonly segmentBytesMax: number

@@ -68,6 +68,19 @@ describe('two processes on one data folder', () => {
   })
 })
 
+describe('a process that must be alone on its data folder', () => {
+  it('does not start beside another, and starts once that one is gone', async () => {
+    const data = dataFolder()
+    const child = await startAppending(data, 'other')
+    await child.untilLines(1)
+    await expect(openLog(data, { alone: true })).rejects.toThrow('another gateway writes to this data folder')
+    expect(readdirSync(join(data, 'audit'))).toEqual([child.name])
+    await child.kill()
+    await using own = await openLog(data, { alone: true })
+    expect(own.name).toBe(child.name)
+  })
+})
+
 describe('the thread that writes', () => {
   it('rejects everything when it dies, and says that the log is not writable', async () => {
     let isBroken = false
