@@ -68,7 +68,7 @@ function referenceTokens(text: string): readonly string[] {
 
 const source = claimSource.optional()
 
-/** Not `issuer`, which is the name of the rule that accepted the token, and not `ip`, which is the connection's. */
+/** Not `issuer`, which is the name of the rule that accepted the token: no claim can make one issuer speak for another. */
 const claimMap = block({
   tenant: source,
   team: source,

@@ -20,7 +20,10 @@ export type MatchText = readonly { readonly dimension: Dimension; readonly test:
 
 const REQUEST_DIMENSIONS = ['model', 'operation', 'upstream'] as const
 
-export const IDENTITY_DIMENSIONS = [...SINGLE_DIMENSIONS, ...LIST_DIMENSIONS] as const
+/** Not `ip`: identities come from tokens alone, so no caller has one, and a rule about it would silently not apply. */
+const CALLER_DIMENSIONS = SINGLE_DIMENSIONS.filter((dimension) => dimension !== 'ip')
+
+export const IDENTITY_DIMENSIONS = [...CALLER_DIMENSIONS, ...LIST_DIMENSIONS] as const
 export const DIMENSIONS = [...IDENTITY_DIMENSIONS, ...REQUEST_DIMENSIONS] as const
 
 const FORMS =

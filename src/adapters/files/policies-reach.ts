@@ -13,7 +13,7 @@ import type { MatchText, TestText } from './policies-match.ts'
 import type { Report } from './policies-problem.ts'
 
 /** Dimensions that need no issuer to map them. */
-const ALWAYS_KNOWN = new Set<Dimension>(['issuer', 'ip', 'classification', 'model', 'operation', 'upstream'])
+const ALWAYS_KNOWN = new Set<Dimension>(['issuer', 'classification', 'model', 'operation', 'upstream'])
 
 type Rule = Placed<{ readonly name: string; readonly match: MatchText; readonly key?: readonly Dimension[] }>
 

@@ -56,6 +56,11 @@ describe('a file of the wrong shape is refused at the place of the fault:', () =
       'a.yaml:6:36 error P018 limits.0.match.planet: unknown dimension here; known: tenant',
     ],
     [
+      'the address of the connection as a dimension',
+      'limits: [{name: l, key: [ip], concurrent: 1}]',
+      'error P011 limits.0.key.0: one of tenant',
+    ],
+    [
       'dimension twice in a key',
       'limits: [{name: l, key: [tenant, tenant], concurrent: 1}]',
       'a.yaml:6:20 error P018 limits.0.key: names a dimension twice',

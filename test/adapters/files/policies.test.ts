@@ -1,4 +1,4 @@
-import { symlink } from 'node:fs/promises'
+import { readFile, symlink } from 'node:fs/promises'
 import { join } from 'node:path'
 import { describe, expect, test } from 'vitest'
 import { loadPolicies } from '../../../src/adapters/files/policies.ts'
@@ -33,6 +33,16 @@ describe('a set as shipped', () => {
       expect(loaded.kind).toBe('loaded')
     },
   )
+
+  test('README.md shows a set that loads', async () => {
+    const readme = await readFile(join(REPOSITORY, 'policies/README.md'), 'utf8')
+    const example = /^```yaml\n([\s\S]*?)^```$/m.exec(readme)?.[1] ?? ''
+    const loaded = await load({ 'a.yaml': example })
+    expect(lines(loaded).map((line) => line.split(' ').slice(1, 4).join(' '))).toEqual([
+      'warning P051 access.rules.0.allow.models.1:',
+    ])
+    expect(loaded.kind).toBe('loaded')
+  })
 })
 
 describe('a loaded set', () => {
