@@ -1,6 +1,6 @@
-import { readFileSync } from 'node:fs'
 import { Command, CommanderError } from 'commander'
 import { TokenRequestInvalid } from '../compose/issuer.ts'
+import { readVersion } from '../config/version.ts'
 import { describeError } from '../observability/logger.ts'
 import { addAudit } from './audit.ts'
 import { addCheck } from './check.ts'
@@ -32,7 +32,7 @@ export async function run(args: readonly string[], terminal: Terminal = processT
 function createProgram(cli: Cli): Command {
   const program = new Command('tollgate')
     .description("A gateway that puts every AI call under its caller's own limits and budget.")
-    .version(version())
+    .version(readVersion())
     .exitOverride()
     .configureOutput({
       writeOut: (text) => cli.terminal.out(text.trimEnd()),
@@ -40,13 +40,6 @@ function createProgram(cli: Cli): Command {
     })
   for (const add of [addServe, addCheck, addToken, addAudit, addSpend, addLedger]) add(program, cli)
   return program
-}
-
-function version(): string {
-  const manifest: unknown = JSON.parse(readFileSync(new URL('../../package.json', import.meta.url), 'utf8'))
-  const found =
-    typeof manifest === 'object' && manifest !== null && 'version' in manifest ? manifest.version : undefined
-  return typeof found === 'string' ? found : '0.0.0'
 }
 
 function explain(error: unknown, terminal: Terminal): ExitCode {

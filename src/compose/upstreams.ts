@@ -2,6 +2,7 @@ import { createGuardedDispatcher } from '../adapters/destinations/dispatcher.ts'
 import { createUpstreams } from '../adapters/providers/upstreams.ts'
 import { DEFAULT_SIMULATION, startSimulator } from '../adapters/simulator/simulator.ts'
 import type { SecretReader } from '../config/environment.ts'
+import { readVersion } from '../config/version.ts'
 import type { Policy, Upstream } from '../domain/policy.ts'
 import type { TokenCounter, Upstreams } from '../ports.ts'
 
@@ -20,6 +21,7 @@ export async function openUpstreams(inputs: Inputs, parts: AsyncDisposableStack)
   const upstreams = createUpstreams({
     dispatcherFor: () => dispatcher,
     secretOf: (key) => (key.secret === undefined ? undefined : secrets(key.secret)),
+    userAgent: `tollgate/${readVersion()}`,
     ...(simulatorUrl !== undefined && { simulatorUrl }),
   })
   return parts.use(upstreams)

@@ -34,7 +34,7 @@ export async function writeOutcome(
   }
   response.writeHead(outcome.status, { ...headers, 'cache-control': 'no-cache', 'x-accel-buffering': 'no' })
   response.flushHeaders()
-  await outcome.relay(createStreamSink(response))
+  await outcome.relay(createStreamSink(response, dialect.keepAlive))
 }
 
 /** Writes a refusal in the caller's dialect; a caller that has left gets nothing. */

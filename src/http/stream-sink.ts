@@ -1,11 +1,22 @@
 import type { ServerResponse } from 'node:http'
 import type { Sink } from '../ports.ts'
 
-/** The caller's connection as a place to stream to; after the caller has gone it takes and drops everything. */
-export function createStreamSink(response: ServerResponse): Sink {
+/** Silence after which a stream is kept alive: balancers close idle connections after a minute, some clients sooner. */
+const KEEP_ALIVE_AFTER_MS = 15_000
+
+/**
+ * The caller's connection as a place to stream to; after the caller has gone it takes and drops everything. What is
+ * written always ends with a whole event, so `keepAlive` can stand between any two writes.
+ */
+export function createStreamSink(response: ServerResponse, keepAlive: string): Sink {
   const gone = () => response.destroyed || response.writableEnded
+  const idle = setInterval(() => {
+    if (!gone()) response.write(keepAlive)
+  }, KEEP_ALIVE_AFTER_MS)
+  response.on('close', () => clearInterval(idle))
   return {
     write(chunk) {
+      idle.refresh()
       return gone() ? true : response.write(chunk)
     },
     drained() {

@@ -25,12 +25,13 @@ export async function relay(
     intact = false
   }
   const rest = reader.end()
-  if (rest.length > 0) sink.write(rest)
   const { complete, failed } = reader.summary()
   if (intact && (complete || failed)) {
+    if (rest.length > 0) sink.write(rest)
     sink.end()
     return failed ? 'broken' : 'complete'
   }
+  // Half an event is not passed on: the error frame must stand by itself.
   sink.write(errorFrame())
   sink.abort()
   return 'broken'
