@@ -47,7 +47,7 @@ export async function loadRules(
       kind: 'loaded',
       policy: policies.policy,
       prices: prices.table,
-      warnings: [...rated(prices.warnings, 'warning'), ...policies.warnings],
+      warnings: [...rated(oneStalePerFile(prices.warnings), 'warning'), ...policies.warnings],
     }
   }
   const faults = [
@@ -57,8 +57,27 @@ export async function loadRules(
   return { kind: 'invalid', problems: faults }
 }
 
+type PriceProblem = Omit<Problem, 'severity'>
+
+/** Rule of the price files that finds rows nobody has checked for long; a file ages as a whole. */
+const STALE = 'V13'
+
+/** One line a file about its old prices, at the first of them: dozens of the same would hide everything else. */
+function oneStalePerFile(problems: readonly PriceProblem[]): readonly PriceProblem[] {
+  const stale = Map.groupBy(
+    problems.filter((problem) => problem.code === STALE),
+    (problem) => problem.file,
+  )
+  const grouped = [...stale.values()].flatMap((ofFile) => {
+    const [first] = ofFile
+    if (first === undefined || ofFile.length === 1) return ofFile
+    return [{ ...first, message: `${first.message} (and ${ofFile.length - 1} more models of this file)` }]
+  })
+  return [...problems.filter((problem) => problem.code !== STALE), ...grouped]
+}
+
 /** Price problems are kept apart by severity; here they say it themselves. */
-function rated(problems: readonly Omit<Problem, 'severity'>[], severity: Problem['severity']): readonly Problem[] {
+function rated(problems: readonly PriceProblem[], severity: Problem['severity']): readonly Problem[] {
   return problems.map((problem) => ({ ...problem, severity }))
 }
 

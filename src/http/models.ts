@@ -13,7 +13,7 @@ const CREATED = 0
 /** GET /v1/models: the names this caller may use, in the shape of its vendor. */
 export function listModels(dialects: Dialects, world: World): RequestHandler {
   return known('/v1/models', dialects, world, ({ identity, response, family }) => {
-    const data = modelsFor(world.rules.policy(), identity).map((id) => describe(id, family))
+    const data = modelsFor(world.rules.policy(), identity, family).map((id) => describe(id, family))
     response.json(family === 'openai' ? { object: 'list', data } : page(data))
   })
 }
@@ -26,7 +26,7 @@ function page(data: readonly { readonly id: string }[]): object {
 export function getModel(dialects: Dialects, world: World): RequestHandler {
   return known('/v1/models/{id}', dialects, world, ({ identity, request, response, family }) => {
     const id = String(request.params['id'] ?? '')
-    if (modelsFor(world.rules.policy(), identity).includes(id)) {
+    if (modelsFor(world.rules.policy(), identity, family).includes(id)) {
       response.json(describe(id, family))
       return
     }
