@@ -24,6 +24,8 @@ export interface Ending {
   readonly consumed: 'nothing' | 'maybe'
   /** As reported by the provider; undefined when it reported none. */
   readonly usage: Usage | undefined
+  /** Whether the answer broke off: the usage reported until then may leave out output that was given. */
+  readonly truncated?: boolean
   /** Generated text that was seen, for counting when there is no usage. */
   readonly outputTexts: () => readonly string[]
   /** Bytes of generated text beyond those texts; each counts as one token. */

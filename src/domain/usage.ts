@@ -43,7 +43,7 @@ export interface Usage {
 export type UsageBasis =
   /** The provider reported them. */
   | 'provider_usage'
-  /** Input was estimated, output counted from what was relayed. */
+  /** Output was counted from what was relayed; input was estimated, unless the provider had reported that much. */
   | 'counted_output'
   /** Nothing was seen: the estimate stands. */
   | 'estimate'

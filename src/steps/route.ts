@@ -149,6 +149,7 @@ function stream(input: Route, reply: UpstreamReply, abort: DrainLimit): Routed {
     return {
       ...blank(input, streamWord(relayed, input.gone.aborted), reply.status),
       usage: summary.usage,
+      truncated: !summary.complete,
       outputTexts: () => reader.outputTexts(),
       outputBytesBeyond: reader.outputBytesBeyond(),
       upstreamRequestId: reply.requestId,

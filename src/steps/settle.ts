@@ -4,6 +4,7 @@ import type { Priced } from '../domain/cost.ts'
 import type { Admitted } from '../domain/decision.ts'
 import { ZERO_USD } from '../domain/money.ts'
 import type { NanoUsd } from '../domain/money.ts'
+import { scaleUp } from '../domain/prices.ts'
 import type { Ending, Settlement } from '../domain/settlement.ts'
 import type { Usage, UsageBasis } from '../domain/usage.ts'
 import type { World } from '../ports.ts'
@@ -22,7 +23,7 @@ const NOTHING: Known = {
 /**
  * Ending -> settlement: what the call really used, what that costs, and what each charge of its hold becomes. Usage that
  * the provider reported counts as it is; without it the input is estimated and the output counted, never above the bound
- * that was held.
+ * that was held. Usage of an answer that broke off names at least its input; its output is counted when that is more.
  */
 export async function settle(
   admitted: Admitted,
@@ -31,32 +32,48 @@ export async function settle(
 ): Promise<Settlement> {
   const known = await find(admitted, ending, world)
   if (known.basis === 'none') return nothingSpent(admitted, ending)
-  if (known.basis === 'provider_usage') learn(admitted, known.usage, world)
+  if (known.basis === 'provider_usage' && ending.truncated !== true) learn(admitted, known.usage, world)
   return price(admitted, ending, known)
 }
 
 async function find(admitted: Admitted, ending: Ending, world: Pick<World, 'counter'>): Promise<Known> {
   if (ending.consumed === 'nothing') return NOTHING
-  if (ending.usage !== undefined) return { usage: ending.usage, basis: 'provider_usage' }
-  return count(admitted, ending, world)
+  if (ending.usage === undefined) return count(admitted, ending, world)
+  const reported = { usage: ending.usage, basis: 'provider_usage' as const }
+  if (ending.truncated !== true) return reported
+  const output = await countOutput(admitted, ending, world)
+  return output > ending.usage.outputTokens ? withOutput(ending.usage, output) : reported
+}
+
+/** Messages begins a stream with its input and a first token of output; the rest is told at its end, if it has one. */
+function withOutput(usage: Usage, outputTokens: number): Known {
+  const quantities = { ...usage.quantities, output: outputTokens }
+  return { usage: { ...usage, quantities, outputTokens }, basis: 'counted_output' }
 }
 
 /** Input by the exact count where the encoding is public, else as expected; output by what was seen. */
 async function count(admitted: Admitted, ending: Ending, world: Pick<World, 'counter'>): Promise<Known> {
   const { ask, estimate, price } = admitted.facts
-  const encoding = price.tokenizer.encoding ?? 'o200k_base'
-  const outputTexts = ending.outputTexts()
-  const [input, output] = await Promise.all([
-    price.tokenizer.encoding === undefined ? undefined : world.counter.count(ask.texts(), encoding),
-    world.counter.count(outputTexts, encoding),
+  const { encoding } = price.tokenizer
+  const [input, outputTokens] = await Promise.all([
+    encoding === undefined ? undefined : world.counter.count(ask.texts(), encoding),
+    countOutput(admitted, ending, world),
   ])
   const inputTokens = Math.min(Math.max(input ?? 0, estimate.inputTokens.expected), estimate.inputTokens.upper)
-  const counted = (output ?? utf8Bytes(outputTexts)) + ending.outputBytesBeyond
-  const outputTokens = Math.min(counted, estimate.outputTokens.upper)
   return {
     usage: { quantities: { input: inputTokens, output: outputTokens }, inputTokens, outputTokens, consistent: true },
     basis: outputTokens > 0 ? 'counted_output' : 'estimate',
   }
+}
+
+/** Where the encoding is not public, a public one stands in for it, at the ratio measured between the two. */
+async function countOutput(admitted: Admitted, ending: Ending, world: Pick<World, 'counter'>): Promise<number> {
+  const { estimate, price } = admitted.facts
+  const { encoding, ratioO200k } = price.tokenizer
+  const texts = ending.outputTexts()
+  const found = await world.counter.count(texts, encoding ?? 'o200k_base')
+  const counted = found === undefined ? utf8Bytes(texts) : encoding === undefined ? scaleUp(found, ratioO200k) : found
+  return Math.min(counted + ending.outputBytesBeyond, estimate.outputTokens.upper)
 }
 
 function utf8Bytes(texts: readonly string[]): number {
