@@ -45,7 +45,7 @@ export async function handle(call: Call, dialect: Dialect, world: World, gone: A
     const refused = await onRecord(decision.refusal, () => signDecision(decision, world), world)
     return { ...refused, facts: decision.facts }
   }
-  return serve(decision, dialect, world, gone)
+  return tracked(serve(decision, dialect, world, gone), world)
 }
 
 /** Who is calling; a stranger is refused once that is on record. Routes that only tell the caller something use this alone. */
@@ -147,7 +147,8 @@ async function finish(admitted: Admitted, ending: Ending, world: World): Promise
   return settlement
 }
 
-function tracked(work: Promise<void>, world: World): Promise<void> {
+/** Shutdown waits for it: a caller that has left takes its connection along, but not what its call still has to settle. */
+function tracked<Result>(work: Promise<Result>, world: World): Promise<Result> {
   world.openCalls.track(work)
   return work
 }
