@@ -17,6 +17,9 @@ const TOOL_METERS: ReadonlyMap<string, Meter | undefined> = new Map<string, Mete
 /** Versioned tool names end in a date: `web_search_20250305`. */
 const VERSION = /_\d{8}$/
 
+/** The caller may write anything as the kind of a tool, its prompt included: only what can be a name is repeated. */
+const TOOL_NAME = /^\w{1,64}$/
+
 /** The calls each meter can see, or the first tool without a price. */
 export function callsOf(
   tools: ServerTools,
@@ -24,7 +27,7 @@ export function callsOf(
   const calls: Partial<Record<Meter, number>> = {}
   for (const tool of tools) {
     const name = tool.name.replace(VERSION, '')
-    if (!TOOL_METERS.has(name)) return { kind: 'unknown', tool: tool.name }
+    if (!TOOL_METERS.has(name)) return { kind: 'unknown', tool: TOOL_NAME.test(tool.name) ? tool.name : 'a tool' }
     const meter = TOOL_METERS.get(name)
     if (meter !== undefined)
       calls[meter] = Math.min((calls[meter] ?? 0) + (tool.callsMax ?? 0), Number.MAX_SAFE_INTEGER)

@@ -114,6 +114,11 @@ describe('server tools', () => {
     expect(callsOf([{ name: 'constructor', callsMax: 1 }])).toMatchObject({ kind: 'unknown' })
   })
 
+  test('are not named when what the caller wrote can be no name', () => {
+    const tool = { name: 'the prompt, and more of it', callsMax: 1 }
+    expect(callsOf([tool])).toEqual({ kind: 'unknown', tool: 'a tool' })
+  })
+
   test('without a maximum are named', () => {
     expect(
       unboundedTool([
