@@ -6,7 +6,7 @@ import type { Splice } from '../domain/dialect.ts'
 import { readMessages } from './anthropic-content.ts'
 import { readTools } from './anthropic-tools.ts'
 import { Content, textsOf } from './content.ts'
-import { FieldReader, INTEGER_MAX } from './field-reader.ts'
+import { FieldReader, OUTPUT_TOKENS_MAX } from './field-reader.ts'
 import { scanObject, setMember, splice } from './json-members.ts'
 import type { Edit } from './json-members.ts'
 import { isObject, parseJsonBytes } from './json-value.ts'
@@ -70,7 +70,7 @@ function compacts(edit: unknown): boolean {
 
 /** Interleaved thinking may spend a budget above `max_tokens`: the larger is the bound. */
 function outputTokensMax(fields: FieldReader): number | undefined {
-  const given = fields.integer('max_tokens', { min: 1, max: INTEGER_MAX })
+  const given = fields.integer('max_tokens', { min: 1, max: OUTPUT_TOKENS_MAX })
   if (fields.value('max_tokens') === undefined) fields.refuse('max_tokens', 'is required: a whole number, 1 or more.')
   const budget = fields.object('thinking')?.['budget_tokens'] ?? undefined
   if (given === undefined || budget === undefined) return given

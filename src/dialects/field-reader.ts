@@ -14,6 +14,9 @@ interface Bounds {
 /** Whole numbers above this are not exact in JSON readers that use doubles. */
 export const INTEGER_MAX = Number.MAX_SAFE_INTEGER
 
+/** No model writes that much: a larger maximum is a mistake that the provider would only refuse after money was held. */
+export const OUTPUT_TOKENS_MAX = 10_000_000
+
 /** Longest model name: longer than any vendor's, short enough for logs and records. */
 const MODEL_NAME_MAX = 256
 

@@ -4,7 +4,7 @@
 import type { Ask, InvalidAsk, ParsedAsk } from '../domain/ask.ts'
 import type { Splice } from '../domain/dialect.ts'
 import { Content, textsOf } from './content.ts'
-import { FieldReader, INTEGER_MAX } from './field-reader.ts'
+import { FieldReader, INTEGER_MAX, OUTPUT_TOKENS_MAX } from './field-reader.ts'
 import { scanObject, setMember, splice } from './json-members.ts'
 import type { Edit, ScannedObject } from './json-members.ts'
 import { isObject, parseJsonBytes } from './json-value.ts'
@@ -58,7 +58,7 @@ export function parseChat(body: Uint8Array): ParsedAsk | InvalidAsk {
 
 /** Both names at once: which one counts is the provider's choice, so the larger is the bound. */
 function outputTokensMax(fields: FieldReader): number | undefined {
-  const bounds = { min: 1, max: INTEGER_MAX }
+  const bounds = { min: 1, max: OUTPUT_TOKENS_MAX }
   const given = [fields.integer('max_completion_tokens', bounds), fields.integer('max_tokens', bounds)]
   const known = given.filter((value) => value !== undefined)
   return known.length === 0 ? undefined : Math.max(...known)

@@ -89,10 +89,11 @@ describe('parse', () => {
     for (const body of bodies) expect(refused(openaiChat, body).message).not.toContain('secret')
   })
 
-  it('takes null as absent, and a maximum of any exact size', () => {
+  it('takes null as absent, and every maximum that a model could give', () => {
     const nulls = { n: null, max_tokens: null, stream: null, stream_options: null, tools: null, service_tier: null }
     expect(parsed(openaiChat, { ...base, ...nulls })).toMatchObject({ choices: 1, stream: false })
-    expect(parsed(openaiChat, { ...base, max_tokens: 1e12 }).outputTokensMax).toBe(1e12)
+    expect(parsed(openaiChat, { ...base, max_tokens: 1e7 }).outputTokensMax).toBe(1e7)
+    expect(refused(openaiChat, JSON.stringify({ ...base, max_tokens: 1e12 })).field).toBe('max_tokens')
     const both = parsed(openaiChat, { ...base, max_tokens: 5, max_completion_tokens: 9 })
     expect(both.outputTokensMax).toBe(9)
   })
