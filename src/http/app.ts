@@ -77,29 +77,28 @@ function post(app: Express, path: string, handler: express.RequestHandler, world
 
 function get(app: Express, path: string, handler: express.RequestHandler, world: World): void {
   app.get(path, handler)
-  app.all(path, wrongMethod('GET', dialects, world))
+  app.all(path, wrongMethod('GET, HEAD', dialects, world))
 }
 
 /** What load balancers ask. */
 function probes(app: Express, parts: AppParts): void {
   const { world } = parts
-  app.get('/livez', live())
-  app.get('/readyz', ready({ auditLog: world.auditLog, ledger: world.ledger, draining: parts.draining }))
+  get(app, '/livez', live(), world)
+  get(app, '/readyz', ready({ auditLog: world.auditLog, ledger: world.ledger, draining: parts.draining }), world)
 }
 
 /** What verifiers of tokens and receipts ask. */
 function publicKeys(app: Express, world: World): void {
-  app.get('/.well-known/jwks.json', (_request, response) => {
-    response.json(world.verifier.builtinKeys())
-  })
-  app.get('/.well-known/audit-jwks.json', (_request, response) => {
-    response.json(world.auditLog.keys().jwks)
-  })
+  const builtin: express.RequestHandler = (_request, response) => void response.json(world.verifier.builtinKeys())
+  const audit: express.RequestHandler = (_request, response) => void response.json(world.auditLog.keys().jwks)
+  get(app, '/.well-known/jwks.json', builtin, world)
+  get(app, '/.well-known/audit-jwks.json', audit, world)
 }
 
 /** What operators ask. */
 function operations(app: Express, parts: AppParts): void {
-  app.get('/metrics', async (_request, response) => {
+  const metrics: express.RequestHandler = async (_request, response) => {
     response.type(parts.metrics.contentType).send(await parts.metrics.read())
-  })
+  }
+  get(app, '/metrics', metrics, parts.world)
 }

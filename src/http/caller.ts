@@ -10,9 +10,12 @@ import { readCall, readRefusalContext } from './request-context.ts'
 /** The dialects by vendor, for routes that both vendors' clients call. */
 export type Dialects = Readonly<Record<Family, Dialect>>
 
-/** Anthropic's clients always name an API version; everybody else is answered in OpenAI's shape. */
+const MESSAGES_PATH = /\/messages(?:\/|$)/
+
+/** Anthropic's clients always name an API version, and its paths tell it; everybody else is answered in OpenAI's shape. */
 export function familyOf(request: Request): Family {
-  return request.headers['anthropic-version'] === undefined ? 'openai' : 'anthropic'
+  const isAnthropic = request.headers['anthropic-version'] !== undefined || MESSAGES_PATH.test(request.path)
+  return isAnthropic ? 'anthropic' : 'openai'
 }
 
 /** A route that only needs to know who is calling; a stranger is refused in the caller's dialect, and that is on record. */

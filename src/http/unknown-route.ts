@@ -24,6 +24,15 @@ export function wrongMethod(allowed: string, dialects: Dialects, world: { readon
   }
 }
 
+const internal = refuse('internal', 'The gateway failed on this request.')
+
+const undecodable = refuse('invalid_request', 'The path has a broken percent-encoding. Encode it as UTF-8.')
+
+/** Express decodes path parameters and fails on those that are not percent-encoded UTF-8. */
+function isUndecodable(error: unknown): boolean {
+  return error instanceof URIError
+}
+
 /** A fault of our own on any route: logged, and answered without a word of detail. */
 export function failure(
   dialects: Dialects,
@@ -31,8 +40,9 @@ export function failure(
 ): ErrorRequestHandler {
   // Express tells an error handler by its four parameters.
   return (error: unknown, request, response, _next) => {
-    world.events.unexpected(request.path, error)
-    const refusal = refuse('internal', 'The gateway failed on this request.')
+    const refusal = isUndecodable(error) ? undecodable : internal
+    // Without the path, which is the caller's text.
+    if (refusal === internal) world.events.unexpected('http', error)
     const context = { ...readRefusalContext(request, world.ids.next()), receipt: undefined }
     writeRefusal(response, refusal, dialects[familyOf(request)], context)
   }
