@@ -58,20 +58,25 @@ export const RECORD_BYTES_MAX = 65_535
  */
 export type RecordParts = readonly [string, string, string, string]
 
-const ASSIGNED_BY_LOG = ['log', 'seq', 't'] as const
+const ASSIGNED_BY_LOG: ReadonlySet<string> = new Set(['log', 'seq', 't'])
 
 export function recordParts(draft: RecordDraft): RecordParts {
-  const parts: [string, string, string, string] = ['', '', '', '']
-  for (const key of Object.keys(draft).toSorted()) {
-    const value = draft[key]
-    if (value === undefined) continue
-    if (ASSIGNED_BY_LOG.some((name) => name === key)) throw new TypeError(`record.${key}: only the log assigns it`)
-    const slot = key < 'log' ? 0 : key < 'seq' ? 1 : key < 't' ? 2 : 3
-    parts[slot] += `${JSON.stringify(key)}:${canonicalJson(value, `record.${key}`)},`
+  const slots: readonly [Slot, Slot, Slot, Slot] = [{}, {}, {}, {}]
+  for (const key of Object.keys(draft)) {
+    if (draft[key] === undefined) continue
+    if (ASSIGNED_BY_LOG.has(key)) throw new TypeError(`record.${key}: only the log assigns it`)
+    slots[key < 'log' ? 0 : key < 'seq' ? 1 : key < 't' ? 2 : 3][key] = draft[key]
   }
-  // The last part holds `type` and `v`, so it ends in a comma that nothing follows.
-  parts[3] = parts[3].slice(0, -1)
-  return parts
+  // The last part holds `type` and `v`, and nothing follows it.
+  return [partOf(slots[0], ','), partOf(slots[1], ','), partOf(slots[2], ','), partOf(slots[3], '')]
+}
+
+type Slot = { [key: string]: RecordValue | undefined }
+
+/** The members as text without their braces. */
+function partOf(slot: Slot, end: string): string {
+  const text = canonicalJson(slot, 'record').slice(1, -1)
+  return text === '' ? '' : text + end
 }
 
 /** RFC 8785 text of the record, without a line end. */

@@ -33,9 +33,18 @@ export function parseUsd(text: string): NanoUsd | undefined {
 
 /** Writes nano-dollars as dollars with exactly nine decimals, e.g. `"0.006700000"`; negative amounts keep their sign. */
 export function formatUsd(value: NanoUsd): string {
-  const magnitude = value < 0n ? 0n - value : value
-  const text = magnitude.toString().padStart(10, '0')
-  return `${value < 0n ? '-' : ''}${text.slice(0, -9)}.${text.slice(-9)}`
+  return decimalOf(value < 0n ? '-' : '', (value < 0n ? 0n - value : value).toString())
+}
+
+/** {@link formatUsd} for what a ledger counts: a whole number that a double holds exactly needs no bigint to be written. */
+export function formatAmount(amount: number): string {
+  if (!Number.isSafeInteger(amount)) return formatUsd(toNanoUsd(BigInt(amount)))
+  return decimalOf(amount < 0 ? '-' : '', Math.abs(amount).toString())
+}
+
+function decimalOf(sign: string, digits: string): string {
+  const text = digits.length < 10 ? digits.padStart(10, '0') : digits
+  return `${sign}${text.slice(0, -9)}.${text.slice(-9)}`
 }
 
 /** Reads what {@link formatUsd} wrote, sign included. */

@@ -1,6 +1,7 @@
 /**
  * Turns decisions and settlements into the drafts that the log keeps (schema v1). Members are named as briefly as the log
- * is long; `audit query` gives them their full names.
+ * is long; `audit query` gives them their full names, and stand in the order of their canonical text, which is then written
+ * without sorting.
  */
 import type { AccumulatorState } from './accumulator.ts'
 import type { RecordDraft } from './audit-record.ts'
@@ -8,7 +9,7 @@ import type { Call } from './call.ts'
 import type { PlannedCharge } from './charges.ts'
 import type { Decision, Facts } from './decision.ts'
 import type { Identity } from './identity.ts'
-import { formatUsd, toNanoUsd } from './money.ts'
+import { formatAmount, formatUsd, toNanoUsd } from './money.ts'
 import type { Unit } from './policy.ts'
 import { listOf, membersOf } from './record-members.ts'
 import type { Members } from './record-members.ts'
@@ -19,7 +20,7 @@ import type { Usage } from './usage.ts'
 
 /** An amount as its unit is written: dollars with nine decimals, everything else as an integer. */
 export function writeAmount(unit: Unit, amount: number): string | number {
-  return unit === 'usd' ? formatUsd(toNanoUsd(BigInt(Math.trunc(amount)))) : Math.trunc(amount)
+  return unit === 'usd' ? formatAmount(Math.trunc(amount)) : Math.trunc(amount)
 }
 
 /** Roles on record: real callers have a handful; all 500 that a token may carry would not fit in a record. */
@@ -31,57 +32,52 @@ const MODEL_NAME = /^[\w.:/@+-]{1,128}$/
 /** Longest path of a field on record; a longer one is made of the caller's own text. */
 const FIELD_MAX = 128
 
-function request(call: Call): Members {
-  return { id: call.id, ep: call.endpoint }
-}
-
 function actor(identity: Identity | undefined, pseudonym: string | undefined): Members | undefined {
   if (identity === undefined) return undefined
   const { tenant, team, agent, client, classification, tier, lane, run } = identity.single
   return {
-    tenant,
-    team,
+    actors: identity.actors.length > 0 ? identity.actors : undefined,
     agent,
-    client,
     class: classification,
-    tier,
-    lane,
-    run,
-    roles: identity.list.role.slice(0, ROLES_RECORDED_MAX),
-    roles_n: identity.list.role.length > ROLES_RECORDED_MAX ? identity.list.role.length : undefined,
-    sub: pseudonym,
+    client,
     iss: identity.issuer,
     kid: identity.keyId,
-    actors: identity.actors.length > 0 ? identity.actors : undefined,
+    lane,
+    roles: identity.list.role.slice(0, ROLES_RECORDED_MAX),
+    roles_n: identity.list.role.length > ROLES_RECORDED_MAX ? identity.list.role.length : undefined,
+    run,
+    sub: pseudonym,
+    team,
+    tenant,
+    tier,
   }
 }
 
-function models(facts: Facts): Members | undefined {
+function models(facts: Facts, answered?: string): Members | undefined {
   if (facts.ask === undefined) return undefined
   return {
+    answered,
+    prov: facts.target?.upstream.provider,
+    region: facts.target?.upstream.region,
     req: MODEL_NAME.test(facts.ask.model) ? facts.ask.model : '(not a name)',
     served: facts.target?.model,
-    prov: facts.target?.upstream.provider,
     up: facts.target?.upstream.name,
-    region: facts.target?.upstream.region,
   }
 }
 
 function bucket(charge: PlannedCharge, state: AccumulatorState | undefined): Members {
-  const write = (amount: number) => writeAmount(charge.unit, amount)
+  const { accumulator, amount, unit } = charge
   return {
-    id: charge.accumulator.key,
-    rule: charge.rule,
-    kind: charge.accumulator.shape.kind,
-    unit: charge.unit,
-    need: write(charge.amount),
     end: windowEnd(charge),
-    ...(state && {
-      lim: write(state.limit),
-      used: write(state.settled),
-      held: write(state.held),
-      ok: state.settled + state.held + charge.amount <= state.limit,
-    }),
+    held: state && writeAmount(unit, state.held),
+    id: accumulator.key,
+    kind: accumulator.shape.kind,
+    lim: state && writeAmount(unit, state.limit),
+    need: writeAmount(unit, amount),
+    ok: state && state.settled + state.held + amount <= state.limit,
+    rule: charge.rule,
+    unit,
+    used: state && writeAmount(unit, state.settled),
   }
 }
 
@@ -93,26 +89,26 @@ function estimated(facts: Facts): Members | undefined {
   const { estimate, ask } = facts
   if (estimate === undefined || ask === undefined) return undefined
   return {
+    basis: estimate.method,
+    in: estimate.inputTokens.upper,
+    injected: estimate.outputMaxInjected,
+    max: estimate.outputTokensMax,
+    out: estimate.outputTokens.upper,
     usd: formatUsd(estimate.cost.upper),
     usd_expected: formatUsd(estimate.cost.expected),
-    in: estimate.inputTokens.upper,
-    out: estimate.outputTokens.upper,
-    basis: estimate.method,
-    max: estimate.outputTokensMax,
-    injected: estimate.outputMaxInjected,
   }
 }
 
 function refusedWith(refusal: Refusal): Members {
   return {
-    out: 'refuse',
+    alt: refusal.also.length > 0 ? refusal.also : undefined,
     code: refusal.code,
-    http: refusalRow(refusal.code).status,
-    rule: refusal.limit?.rule,
     field: refusal.field?.slice(0, FIELD_MAX),
+    http: refusalRow(refusal.code).status,
+    out: 'refuse',
     reason: refusal.reason,
     retry_ms: refusal.retryAfterMs,
-    alt: refusal.also.length > 0 ? refusal.also : undefined,
+    rule: refusal.limit?.rule,
   }
 }
 
@@ -120,25 +116,32 @@ function refusedWith(refusal: Refusal): Members {
 export function decisionRecord(decision: Decision, pseudonym: string | undefined, decidedInMs: number): RecordDraft {
   const { facts } = decision
   return {
-    v: 1,
-    type: 'decision',
-    id: facts.call.id,
-    req: { ...request(facts.call), stream: facts.ask?.stream },
     act: actor(facts.identity, pseudonym),
-    mdl: models(facts),
+    bkt: buckets(facts),
     dec: decision.kind === 'admitted' ? { out: 'admit' } : refusedWith(decision.refusal),
+    est: estimated(facts),
+    id: facts.call.id,
+    mdl: models(facts),
+    ms: { decided: Math.max(0, Math.round(decidedInMs)) },
     pol: { h: facts.policy.digest, name: facts.policy.name, rev: facts.policy.revision },
     prc: { h: facts.prices.version },
-    est: estimated(facts),
-    bkt: buckets(facts),
+    req: { ep: facts.call.endpoint, id: facts.call.id, stream: facts.ask?.stream },
     rsv: decision.kind === 'admitted' ? decision.hold.id : undefined,
-    ms: { decided: Math.max(0, Math.round(decidedInMs)) },
+    type: 'decision',
+    v: 1,
   }
 }
 
 /** The record of a credential that was not accepted: it names no one, because nobody is known. */
 export function authenticationFailedRecord(call: Call, refusal: Refusal, issuer: string | undefined): RecordDraft {
-  return { v: 1, type: 'auth_failed', id: call.id, req: request(call), dec: refusedWith(refusal), iss: issuer }
+  return {
+    dec: refusedWith(refusal),
+    id: call.id,
+    iss: issuer,
+    req: { ep: call.endpoint, id: call.id },
+    type: 'auth_failed',
+    v: 1,
+  }
 }
 
 function used(usage: Usage): Members {
@@ -146,13 +149,13 @@ function used(usage: Usage): Members {
   const cacheWrites =
     (quantities.cache_write ?? 0) + (quantities.cache_write_5m ?? 0) + (quantities.cache_write_1h ?? 0)
   return {
-    in: usage.inputTokens,
-    out: usage.outputTokens,
     cr: quantities.cache_read,
     cw: cacheWrites > 0 ? cacheWrites : undefined,
+    geo: usage.geography,
+    in: usage.inputTokens,
+    out: usage.outputTokens,
     rs: usage.reasoningTokens,
     tier: usage.tier,
-    geo: usage.geography,
   }
 }
 
@@ -162,35 +165,40 @@ export function settlementRecord(settlement: Settlement, id: string, pseudonym: 
   const { facts } = admitted
   const delta = toNanoUsd(settlement.cost - facts.estimate.cost.upper)
   return {
-    v: 1,
-    type: 'settle',
-    id,
-    ref: { id: facts.call.id },
-    rsv: admitted.hold.id,
     act: actor(facts.identity, pseudonym),
-    mdl: { ...models(facts), answered: settlement.usage.model },
-    out: ending.word,
-    http: ending.status,
     basis: settlement.basis,
-    use: used(settlement.usage),
-    usd: { est: formatUsd(facts.estimate.cost.upper), act: formatUsd(settlement.cost), delta: formatUsd(delta) },
-    lines: settlement.lines.map((line) => ({ m: line.meter, q: line.quantity, usd: formatUsd(line.nanoUsd) })),
-    bkt: facts.charges.map((charge, index) => ({
-      id: charge.accumulator.key,
-      rule: charge.rule,
-      kind: charge.accumulator.shape.kind,
-      unit: charge.unit,
-      held: writeAmount(charge.unit, charge.amount),
-      act: writeAmount(charge.unit, settlement.amounts[index] ?? charge.amount),
-      end: windowEnd(charge),
-    })),
-    prc: { h: facts.prices.version },
-    prov_req: ending.upstreamRequestId,
+    bkt: facts.charges.map((charge, index) => settledBucket(charge, settlement.amounts[index] ?? charge.amount)),
     flags: settlement.flags.length > 0 ? settlement.flags : undefined,
+    http: ending.status,
+    id,
+    lines: settlement.lines.map((line) => ({ m: line.meter, q: line.quantity, usd: formatUsd(line.nanoUsd) })),
+    mdl: models(facts, settlement.usage.model),
     ms: {
       total: Math.round(ending.totalMs),
       ttft: ending.firstByteMs === undefined ? undefined : Math.round(ending.firstByteMs),
     },
+    out: ending.word,
+    prc: { h: facts.prices.version },
+    prov_req: ending.upstreamRequestId,
+    ref: { id: facts.call.id },
+    rsv: admitted.hold.id,
+    type: 'settle',
+    usd: { act: formatUsd(settlement.cost), delta: formatUsd(delta), est: formatUsd(facts.estimate.cost.upper) },
+    use: used(settlement.usage),
+    v: 1,
+  }
+}
+
+function settledBucket(charge: PlannedCharge, actual: number): Members {
+  const { accumulator, amount, unit } = charge
+  return {
+    act: writeAmount(unit, actual),
+    end: windowEnd(charge),
+    held: writeAmount(unit, amount),
+    id: accumulator.key,
+    kind: accumulator.shape.kind,
+    rule: charge.rule,
+    unit,
   }
 }
 
