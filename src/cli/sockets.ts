@@ -52,9 +52,18 @@ async function listen(server: Server, host: string, port: number): Promise<strin
   return `http://${host.includes(':') ? `[${host}]` : host}:${chosen}`
 }
 
+/**
+ * How often connections that have become idle are closed while a server closes. Node closes those that are idle at that
+ * moment; one whose stream ends later was promised to be kept alive, and would hold up the end of the process.
+ */
+const IDLE_SWEEP_MS = 100
+
 function closeServer(server: Server): Promise<void> {
   return new Promise((resolve) => {
-    server.close(() => resolve())
-    server.closeIdleConnections()
+    const sweep = setInterval(() => server.closeIdleConnections(), IDLE_SWEEP_MS)
+    server.close(() => {
+      clearInterval(sweep)
+      resolve()
+    })
   })
 }
