@@ -10,16 +10,18 @@ export interface Ask {
   readonly token: string
   readonly body: object
   readonly path?: string
+  readonly signal?: AbortSignal
 }
 
 const JSON_TYPE = 'application/json'
 
 /** One whole call. */
-export function post({ url, token, body, path = '/v1/chat/completions' }: Ask): Promise<Response> {
+export function post({ url, token, body, path = '/v1/chat/completions', signal }: Ask): Promise<Response> {
   return fetch(`${url}${path}`, {
     method: 'POST',
     headers: { authorization: `Bearer ${token}`, 'content-type': JSON_TYPE, 'anthropic-version': '2023-06-01' },
     body: JSON.stringify(body),
+    ...(signal && { signal }),
   })
 }
 

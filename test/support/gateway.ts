@@ -23,6 +23,8 @@ export interface GatewayOptions {
   /** Use this folder (and what is in it) instead of a fresh one. */
   readonly dir?: string
   readonly env?: Readonly<Record<string, string>>
+  /** How long a stopping gateway waits for open calls; ten seconds without it. */
+  readonly drainSeconds?: number
 }
 
 export interface RunningGateway extends AsyncDisposable {
@@ -52,7 +54,7 @@ async function configureGateway(options: GatewayOptions): Promise<{ dir: string;
     policies: './policies',
     pricing: join(ROOT, 'pricing'),
     ledger,
-    shutdown: { drainSeconds: 10 },
+    shutdown: { drainSeconds: options.drainSeconds ?? 10 },
   }
   const configFile = join(dir, 'tollgate.yaml')
   await writeFile(configFile, JSON.stringify(config))
