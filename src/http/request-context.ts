@@ -13,7 +13,7 @@ export function readCall(request: IncomingMessage, endpoint: string, world: { cl
   return {
     id: world.ids.next(),
     startedAtMs: world.clock.nowMs(),
-    credential: readCredential(request.headers),
+    credential: readCredential(request),
     endpoint,
     wireHeaders: wireHeaders(request),
     ip: request.socket.remoteAddress ?? '',
