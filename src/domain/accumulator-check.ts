@@ -60,19 +60,26 @@ function assertKey(field: string, key: string): void {
   fail(field, `must have 1 to ${KEY_LENGTH_MAX} characters, not ${key.length}`)
 }
 
+/** Owned by this file: accumulators that passed. They never change, so one look is enough for all calls over them. */
+const sound = new WeakSet<Accumulator>()
+
 export function assertAccumulator(field: string, accumulator: Accumulator): void {
+  if (sound.has(accumulator)) return
   const { key, shard, shape, limit, limitVersion } = accumulator
   assertKey(`${field}.key`, key)
   assertWhole(`${field}.shard`, shard, { min: 0, max: SHARDS - 1 })
   assertWhole(`${field}.limit`, limit, { min: 0 })
   assertWhole(`${field}.limitVersion`, limitVersion, { min: 0 })
   assertShape(`${field}.shape`, shape)
+  sound.add(accumulator)
 }
 
-function assertCharge(field: string, charge: Charge): void {
-  assertAccumulator(`${field}.accumulator`, charge.accumulator)
-  const isPlace = charge.accumulator.shape.kind === 'concurrency'
-  assertWhole(`${field}.amount`, charge.amount, isPlace ? { min: 1, max: 1 } : { min: 0 })
+/** Texts for errors are made only for a charge that is at fault: every call passes through here. */
+function assertCharge(index: number, { accumulator, amount }: Charge): void {
+  if (!sound.has(accumulator)) assertAccumulator(`charges[${index}].accumulator`, accumulator)
+  const isPlace = accumulator.shape.kind === 'concurrency'
+  if (isPlace ? amount === 1 : Number.isSafeInteger(amount) && amount >= 0) return
+  assertWhole(`charges[${index}].amount`, amount, isPlace ? { min: 1, max: 1 } : { min: 0 })
 }
 
 /**
@@ -86,8 +93,10 @@ export function assertReservation(request: ReservationRequest): void {
     fail('charges', `at most ${ACCUMULATORS_MAX} accumulators in one decision, not ${request.charges.length}`)
   }
   const seen = new Set<string>()
-  for (const [index, charge] of request.charges.entries()) {
-    assertCharge(`charges[${index}]`, charge)
+  for (let index = 0; index < request.charges.length; index += 1) {
+    const charge = request.charges[index]
+    if (charge === undefined) return fail(`charges[${index}]`, 'must be a charge')
+    assertCharge(index, charge)
     const name = accumulatorName(charge.accumulator)
     if (seen.has(name)) fail(`charges[${index}].accumulator.key`, `${name} is charged twice: add the amounts up`)
     seen.add(name)
@@ -99,9 +108,10 @@ export function assertSettlement(charges: readonly Charge[], actual: readonly nu
   if (actual.length !== charges.length) {
     fail('actual', `must have one amount per charge: ${charges.length}, not ${actual.length}`)
   }
-  for (const [index, charge] of charges.entries()) {
-    if (charge.accumulator.shape.kind === 'concurrency') continue
-    assertWhole(`actual[${index}]`, actual[index] ?? Number.NaN, { min: 0 })
+  for (let index = 0; index < charges.length; index += 1) {
+    if (charges[index]?.accumulator.shape.kind === 'concurrency') continue
+    const amount = actual[index] ?? Number.NaN
+    if (!Number.isSafeInteger(amount) || amount < 0) assertWhole(`actual[${index}]`, amount, { min: 0 })
   }
 }
 

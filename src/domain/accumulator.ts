@@ -19,7 +19,6 @@ export type AccumulatorShape =
   /** GCRA in debt form: `limit` is the burst; the debt drains by `amount` every `periodMs`. */
   | { readonly kind: 'bucket'; readonly amount: number; readonly periodMs: number }
 
-
 export interface Accumulator {
   /**
    * Stable name: rule id, key values (hashed when long) and, for calendar windows, the window's start. The limit is not

@@ -107,13 +107,39 @@ interface Charging {
   readonly version: number
 }
 
-function chargeOf({ rule, key, weight, estimate, nowMs, version }: Charging): PlannedCharge {
+function chargeOf(charging: Charging): PlannedCharge {
+  const { rule, weight, estimate } = charging
+  const standing = standingCharge(charging)
+  if (estimate === undefined) return standing
+  return { ...standing, amount: amountOf({ unit: rule.unit, basis: standing.basis, weight }, estimate) }
+}
+
+/**
+ * What a key is charged on while its window lasts, with nothing taken. Owned by this file; an entry goes with its key,
+ * which belongs to one caller, rule and policy. A pure function of those and of the window.
+ */
+const standing = new WeakMap<RuleKey, PlannedCharge>()
+
+function standingCharge(charging: Charging): PlannedCharge {
+  const { key, nowMs } = charging
+  const known = standing.get(key)
+  if (known !== undefined && isInWindow(known, nowMs)) return known
+  const made = newCharge(charging)
+  standing.set(key, made)
+  return made
+}
+
+function isInWindow({ accumulator: { shape } }: PlannedCharge, nowMs: number): boolean {
+  if (shape.kind !== 'budget' || shape.window === null) return true
+  return shape.window.startMs <= nowMs && nowMs < shape.window.endMs
+}
+
+function newCharge({ rule, key, weight, nowMs, version }: Charging): PlannedCharge {
   const { shape, limit, window } = shapeOf(rule, nowMs)
   const start = window === undefined ? '' : `:${Math.floor(window.startMs / 1_000).toString(36)}`
-  const basis = shape.kind === 'budget' ? 'upper' : 'expected'
   return {
     accumulator: { key: `${rule.id}:${key.text}${start}`, shard: key.shard, shape, limit, limitVersion: version },
-    amount: estimate === undefined ? 0 : amountOf({ unit: rule.unit, basis, weight }, estimate),
+    amount: 0,
     rule: rule.name,
     ruleKind: 'shape' in rule ? 'limit' : 'budget',
     unit: rule.unit,
@@ -122,7 +148,7 @@ function chargeOf({ rule, key, weight, estimate, nowMs, version }: Charging): Pl
     message: rule.message,
     resetsAtMs: window?.endMs,
     timeZone: 'timeZone' in rule ? rule.timeZone : undefined,
-    basis,
+    basis: shape.kind === 'budget' ? 'upper' : 'expected',
     weight,
   }
 }

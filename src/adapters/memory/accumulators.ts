@@ -23,16 +23,21 @@ export interface Settlement {
   readonly nowUs: number
 }
 
-type KindOfCharge =
-  | { readonly kind: 'counter'; readonly charge: CounterCharge }
-  | { readonly kind: 'ring'; readonly charge: RingCharge }
-  | { readonly kind: 'bucket'; readonly charge: BucketCharge }
+function isRing(charge: Charge): charge is RingCharge {
+  return charge.accumulator.shape.kind === 'sliding'
+}
 
-function kindOf({ accumulator, amount }: Charge): KindOfCharge {
-  const { shape } = accumulator
-  if (shape.kind === 'sliding') return { kind: 'ring', charge: { amount, accumulator: { ...accumulator, shape } } }
-  if (shape.kind === 'bucket') return { kind: 'bucket', charge: { amount, accumulator: { ...accumulator, shape } } }
-  return { kind: 'counter', charge: { amount, accumulator: { ...accumulator, shape } } }
+function isBucket(charge: Charge): charge is BucketCharge {
+  return charge.accumulator.shape.kind === 'bucket'
+}
+
+function isCounter(charge: Charge): charge is CounterCharge {
+  return charge.accumulator.shape.kind === 'budget' || charge.accumulator.shape.kind === 'concurrency'
+}
+
+/** The compiler knows that there is none. */
+function unknownKind({ accumulator }: Charge): never {
+  throw new TypeError(`accumulator ${accumulator.key}: no ledger counts a ${accumulator.shape.kind}`)
 }
 
 function shortfallsOf(verdicts: readonly Verdict[]): readonly Shortfall[] {
@@ -52,8 +57,7 @@ class Accumulators {
     const nowMs = Math.floor(nowUs / 1_000)
     if (charges.some(({ accumulator }) => isStaleWindow(accumulator.shape, nowMs))) return { kind: 'stale', nowMs }
     const verdicts = charges.map((charge) => this.#judge(charge, nowUs))
-    const shortfalls = shortfallsOf(verdicts)
-    if (shortfalls.length > 0) return { kind: 'refused', shortfalls }
+    if (verdicts.some(({ refusal }) => refusal)) return { kind: 'refused', shortfalls: shortfallsOf(verdicts) }
     const marks = verdicts.map(({ take }) => take())
     return { kind: 'charged', states: verdicts.map(({ state }) => state), marks }
   }
@@ -61,7 +65,9 @@ class Accumulators {
   /** Answers how many budgets were charged more than they held. */
   settle(hold: Hold, settlement: Settlement): number {
     let overshoot = 0
-    for (const [index, charge] of hold.charges.entries()) {
+    for (let index = 0; index < hold.charges.length; index += 1) {
+      const charge = hold.charges[index]
+      if (charge === undefined) continue
       const actual = settlement.actual[index] ?? 0
       this.#settleOne(charge, { ...settlement, actual, atUs: hold.atUs, mark: hold.marks[index] ?? 0 })
       if (charge.accumulator.shape.kind === 'budget' && actual > charge.amount) overshoot += 1
@@ -72,10 +78,9 @@ class Accumulators {
   /** Budgets are charged in full, places become free; rings and buckets were charged at the reservation. */
   expire(hold: Hold, nowMs: number): void {
     for (const charge of hold.charges) {
-      const of = kindOf(charge)
-      if (of.kind !== 'counter') continue
-      const add = of.charge.accumulator.shape.kind === 'budget' ? charge.amount : 0
-      postCounter(this.#counters, of.charge, { free: charge.amount, add, nowMs })
+      if (!isCounter(charge)) continue
+      const add = charge.accumulator.shape.kind === 'budget' ? charge.amount : 0
+      postCounter(this.#counters, charge, { free: charge.amount, add, nowMs })
     }
   }
 
@@ -87,10 +92,10 @@ class Accumulators {
     for (const entry of entries) restoreBudget(this.#counters, entry, nowMs)
   }
 
-  sweep(nowMs: number, count: number): void {
-    this.#counters.sweep(nowMs, count)
-    this.#rings.sweep(nowMs, count)
-    this.#buckets.sweep(nowMs, count)
+  sweep(nowMs: number): void {
+    this.#counters.sweep(nowMs)
+    this.#rings.sweep(nowMs)
+    this.#buckets.sweep(nowMs)
   }
 
   size(): number {
@@ -98,10 +103,10 @@ class Accumulators {
   }
 
   #judge(charge: Charge, nowUs: number): Verdict {
-    const of = kindOf(charge)
-    if (of.kind === 'ring') return judgeRing(this.#rings, of.charge, nowUs)
-    if (of.kind === 'bucket') return judgeBucket(this.#buckets, of.charge, nowUs)
-    return judgeCounter(this.#counters, of.charge, Math.floor(nowUs / 1_000))
+    if (isRing(charge)) return judgeRing(this.#rings, charge, nowUs)
+    if (isBucket(charge)) return judgeBucket(this.#buckets, charge, nowUs)
+    if (isCounter(charge)) return judgeCounter(this.#counters, charge, Math.floor(nowUs / 1_000))
+    return unknownKind(charge)
   }
 
   #settleOne(
@@ -114,10 +119,10 @@ class Accumulators {
       readonly nowUs: number
     },
   ): void {
-    const of = kindOf(charge)
-    if (of.kind === 'ring') return correctRing(this.#rings, of.charge, settlement)
-    if (of.kind === 'bucket') return correctBucket(this.#buckets, of.charge, settlement)
-    return this.#settleCounter(of.charge, settlement)
+    if (isRing(charge)) return correctRing(this.#rings, charge, settlement)
+    if (isBucket(charge)) return correctBucket(this.#buckets, charge, settlement)
+    if (isCounter(charge)) return this.#settleCounter(charge, settlement)
+    unknownKind(charge)
   }
 
   #settleCounter(

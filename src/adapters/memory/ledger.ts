@@ -49,9 +49,6 @@ interface Lease {
   readonly untilMs: number
 }
 
-/** Entries that each reserve looks at to forget: more than it can add, so that garbage stays a fraction. */
-const SWEEP_PER_RESERVE = 64
-
 export function createMemoryLedger(options: { readonly clock: Clock }): MemoryLedger {
   return new InProcessLedger(options.clock)
 }
@@ -179,8 +176,8 @@ class InProcessLedger implements MemoryLedger {
   }
 
   #sweep(nowMs: number): void {
-    this.#accumulators.sweep(nowMs, SWEEP_PER_RESERVE)
-    this.#expired.sweep(nowMs, SWEEP_PER_RESERVE)
-    this.#settled.sweep(nowMs, SWEEP_PER_RESERVE)
+    this.#accumulators.sweep(nowMs)
+    this.#expired.sweep(nowMs)
+    this.#settled.sweep(nowMs)
   }
 }

@@ -11,12 +11,13 @@ import type { Shelf } from './shelf.ts'
 import { limitInForce } from './verdict.ts'
 import type { LimitInForce, Verdict } from './verdict.ts'
 
+/** Owned by its shelf; changed only by a charge that is taken and by its correction. */
 export interface Ring {
   /** Number of the newest sub-window since the epoch; slot `index % slots.length` is its own. */
-  readonly index: number
-  readonly total: number
-  readonly slots: readonly number[]
-  readonly inForce: LimitInForce | undefined
+  index: number
+  total: number
+  readonly slots: number[]
+  inForce: LimitInForce | undefined
 }
 
 type RingShape = Extract<AccumulatorShape, { kind: 'sliding' }>
@@ -25,20 +26,33 @@ export type RingCharge = Charge & { readonly accumulator: { readonly shape: Ring
 
 export type Rings = Shelf<Ring>
 
-/** The ring at `nowUs`: sub-windows that have left it are empty. A clock that steps back does not turn it back. */
-function turned(ring: Ring | undefined, shape: RingShape, nowUs: number): Ring {
-  const size = ringSize(shape)
-  const index = Math.floor(nowUs / subWindowUs(shape))
-  if (!ring || index - ring.index >= size) {
-    return { index, total: 0, slots: Array.from({ length: size }, () => 0), inForce: ring?.inForce }
+function emptyRing(size: number, index: number): Ring {
+  return { index, total: 0, slots: Array.from({ length: size }, () => 0), inForce: undefined }
+}
+
+/** What is in the ring once it is turned to `index`. A clock that steps back does not turn it back. */
+function totalAt(ring: Ring | undefined, index: number): number {
+  if (!ring || index - ring.index >= ring.slots.length) return 0
+  let { total } = ring
+  for (let left = ring.index + 1; left <= index; left += 1) total -= ring.slots[left % ring.slots.length] ?? 0
+  return total
+}
+
+/** Turns the ring: sub-windows that leave it are empty. */
+function turn(ring: Ring, index: number): void {
+  const last = Math.min(index, ring.index + ring.slots.length)
+  for (let left = ring.index + 1; left <= last; left += 1) {
+    const slot = left % ring.slots.length
+    ring.total -= ring.slots[slot] ?? 0
+    ring.slots[slot] = 0
   }
-  const slots = [...ring.slots]
-  let total = ring.total
-  for (let left = ring.index + 1; left <= index; left += 1) {
-    total -= slots[left % size] ?? 0
-    slots[left % size] = 0
-  }
-  return { index: Math.max(index, ring.index), total, slots, inForce: ring.inForce }
+  ring.index = Math.max(ring.index, index)
+}
+
+function add(ring: Ring, index: number, amount: number): void {
+  const slot = index % ring.slots.length
+  ring.slots[slot] = (ring.slots[slot] ?? 0) + amount
+  ring.total += amount
 }
 
 /** Walks the slots from the oldest until enough of them have left. */
@@ -58,29 +72,37 @@ function retryAfterMs(
 
 export function judgeRing(rings: Rings, charge: RingCharge, nowUs: number): Verdict {
   const { accumulator, amount } = charge
+  const { shape } = accumulator
   const name = accumulatorName(accumulator)
-  const nowMs = Math.floor(nowUs / 1_000)
-  const ring = turned(rings.get(name, nowMs), accumulator.shape, nowUs)
-  const inForce = limitInForce(accumulator, ring.inForce)
-  const missing = ring.total + amount - inForce.limit
-  const canEverFit = amount <= inForce.limit
+  const stored = rings.get(name, Math.floor(nowUs / 1_000))
+  const index = Math.floor(nowUs / subWindowUs(shape))
+  const total = totalAt(stored, index)
+  const inForce = limitInForce(accumulator, stored?.inForce)
+  const missing = total + amount - inForce.limit
   return {
-    state: { limit: inForce.limit, settled: ring.total, held: 0 },
-    refusal:
-      missing > 0
-        ? { retryAfterMs: canEverFit ? retryAfterMs(ring, accumulator.shape, { missing, nowUs }) : null }
-        : undefined,
+    state: { limit: inForce.limit, settled: total, held: 0 },
+    refusal: missing > 0 ? refusalOf(stored, charge, { limit: inForce.limit, index, missing, nowUs }) : undefined,
     take: () => {
-      const slot = ring.index % ring.slots.length
-      const slots = ring.slots.with(slot, (ring.slots[slot] ?? 0) + amount)
-      rings.put(
-        name,
-        { ...ring, slots, total: ring.total + amount, inForce },
-        ringKeptUntilMs(accumulator.shape, ring.index),
-      )
+      const ring = stored ?? emptyRing(ringSize(shape), index)
+      turn(ring, index)
+      ring.inForce = inForce
+      add(ring, ring.index, amount)
+      rings.put(name, ring, ringKeptUntilMs(shape, ring.index))
       return 0
     },
   }
+}
+
+/** Looks at a copy: a refusal leaves no trace. */
+function refusalOf(
+  stored: Ring | undefined,
+  { accumulator: { shape }, amount }: RingCharge,
+  wanted: { readonly limit: number; readonly index: number; readonly missing: number; readonly nowUs: number },
+): { readonly retryAfterMs: number | null } {
+  if (amount > wanted.limit) return { retryAfterMs: null }
+  const ring = stored ? { ...stored, slots: [...stored.slots] } : emptyRing(ringSize(shape), wanted.index)
+  turn(ring, wanted.index)
+  return { retryAfterMs: retryAfterMs(ring, shape, wanted) }
 }
 
 /** Corrects the sub-window of the reservation, if the ring still has it: the true cost then stands at its true time. */
@@ -95,8 +117,5 @@ export function correctRing(
   const ring = rings.get(name, nowMs)
   const index = Math.floor(change.atUs / subWindowUs(shape))
   if (!ring || ring.index < index || ring.index - index >= ring.slots.length) return
-  const difference = change.actual - charge.amount
-  const slot = index % ring.slots.length
-  const slots = ring.slots.with(slot, (ring.slots[slot] ?? 0) + difference)
-  rings.put(name, { ...ring, slots, total: ring.total + difference }, ringKeptUntilMs(shape, ring.index))
+  add(ring, index, change.actual - charge.amount)
 }

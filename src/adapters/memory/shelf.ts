@@ -8,44 +8,74 @@ export interface Shelf<Value> {
   /** Stores the value; `keptUntilMs` null keeps it until it is put again. */
   put(name: string, value: Value, keptUntilMs: number | null): void
   delete(name: string): void
-  /** Looks at the next `count` entries, round and round, and drops those that are overdue. */
-  sweep(nowMs: number, count: number): void
+  /** Looks at the next entries, round and round, and drops those that are overdue. */
+  sweep(nowMs: number): void
   readonly size: number
 }
 
+/** Entries looked at for each one that is added: a round ends before a third has come on top, so garbage stays a fraction. */
+const LOOKS_PER_ENTRY = 4
+
+/** Entries that one sweep looks at: more than a decision adds in the long run, little beside the decision itself. */
+const LOOKS_MAX = 64
+
 interface Kept<Value> {
-  readonly value: Value
-  readonly keptUntilMs: number | null
+  readonly name: string
+  /** Owned by the shelf; replaced by the next put of the name. */
+  value: Value
+  keptUntilMs: number | null
 }
 
 export function createShelf<Value>(): Shelf<Value> {
-  const kept = new Map<string, Kept<Value>>()
-  // Where the sweep stands. A Map's iterator stays valid while entries come and go, and ends once it has seen all.
-  let cursor = kept.entries()
-  const isOverdue = (entry: Kept<Value>, nowMs: number) => entry.keptUntilMs !== null && entry.keptUntilMs <= nowMs
+  return new SweptShelf()
+}
 
-  const sweepOne = (nowMs: number) => {
-    const next = cursor.next()
-    if (next.done) {
-      cursor = kept.entries()
+class SweptShelf<Value> implements Shelf<Value> {
+  readonly #kept = new Map<string, Kept<Value>>()
+  /** Where the sweep stands. A Map's iterator stays valid while entries come and go, and ends once it has seen all. */
+  #cursor = this.#kept.values()
+  /** Looks that were not taken yet for what was added. */
+  #owed = 0
+
+  get(name: string, nowMs: number): Value | undefined {
+    const entry = this.#kept.get(name)
+    return entry && !isOverdue(entry, nowMs) ? entry.value : undefined
+  }
+
+  put(name: string, value: Value, keptUntilMs: number | null): void {
+    const entry = this.#kept.get(name)
+    if (entry) {
+      entry.value = value
+      entry.keptUntilMs = keptUntilMs
       return
     }
-    const [name, entry] = next.value
-    if (isOverdue(entry, nowMs)) kept.delete(name)
+    this.#kept.set(name, { name, value, keptUntilMs })
+    this.#owed += LOOKS_PER_ENTRY
   }
 
-  return {
-    get(name, nowMs) {
-      const entry = kept.get(name)
-      return entry && !isOverdue(entry, nowMs) ? entry.value : undefined
-    },
-    put: (name, value, keptUntilMs) => void kept.set(name, { value, keptUntilMs }),
-    delete: (name) => void kept.delete(name),
-    sweep(nowMs, count) {
-      for (let looked = 0; looked < count; looked += 1) sweepOne(nowMs)
-    },
-    get size() {
-      return kept.size
-    },
+  delete(name: string): void {
+    this.#kept.delete(name)
   }
+
+  /** One look also when nothing was added: what a burst left behind goes, too. */
+  sweep(nowMs: number): void {
+    const looks = Math.min(this.#owed + 1, LOOKS_MAX)
+    this.#owed = Math.max(0, this.#owed - looks)
+    for (let looked = 0; looked < looks; looked += 1) {
+      const next = this.#cursor.next()
+      if (next.done) {
+        this.#cursor = this.#kept.values()
+        return
+      }
+      if (isOverdue(next.value, nowMs)) this.#kept.delete(next.value.name)
+    }
+  }
+
+  get size(): number {
+    return this.#kept.size
+  }
+}
+
+function isOverdue({ keptUntilMs }: Kept<unknown>, nowMs: number): boolean {
+  return keptUntilMs !== null && keptUntilMs <= nowMs
 }

@@ -19,6 +19,7 @@ export interface LimitInForce {
 
 /** The highest version wins; a node with an older policy is judged by the newer one's limit. */
 export function limitInForce(accumulator: Accumulator, stored: LimitInForce | undefined): LimitInForce {
-  if (stored && stored.version > accumulator.limitVersion) return stored
-  return { limit: accumulator.limit, version: accumulator.limitVersion }
+  const { limit, limitVersion: version } = accumulator
+  if (stored && (stored.version > version || (stored.version === version && stored.limit === limit))) return stored
+  return { limit, version }
 }
