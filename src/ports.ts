@@ -75,6 +75,9 @@ export interface TokenCounter extends AsyncDisposable {
   count(texts: readonly string[], encoding: Encoding): Promise<number | undefined>
 }
 
+/** Room for the amounts of a call that draws from as many accumulators as one may. */
+export const LEDGER_NOTE_MAX = 2_048
+
 /**
  * Holds every accumulator.
  *
@@ -89,8 +92,11 @@ export interface TokenCounter extends AsyncDisposable {
 export interface Ledger extends AsyncDisposable {
   readonly kind: 'memory' | 'redis'
   reserve(request: ReservationRequest): Promise<ReserveOutcome>
-  /** `actual[i]` replaces `hold.charges[i].amount`. Concurrency charges free their place whatever is given. */
-  settle(hold: Hold, actual: readonly number[]): Promise<SettleOutcome>
+  /**
+   * `actual[i]` replaces `hold.charges[i].amount`. Concurrency charges free their place whatever is given. A ledger that
+   * outlives the process keeps `note` (at most {@link LEDGER_NOTE_MAX} characters) as long as it recognises a repeat.
+   */
+  settle(hold: Hold, actual: readonly number[], note?: string): Promise<SettleOutcome>
   /** Settles at zero, also an id that is not known yet: a reserve of that id that arrives later is refused. */
   void(hold: Pick<Hold, 'id' | 'charges'>): Promise<SettleOutcome>
   /** Gives the holds another lease; answers the ids that are no longer held. */
@@ -103,6 +109,8 @@ export interface Ledger extends AsyncDisposable {
   holds(max: number): Promise<readonly OpenHold[]>
   /** The hold of an id that is held or expired, as far as the ledger still knows it. */
   find(id: ReservationId): Promise<Hold | undefined>
+  /** The note of a settled reservation while it is kept; absent on a ledger that forgets on exit. */
+  noteOf?(id: ReservationId): Promise<string | undefined>
   /** Resolves when the store answers; rejects when it does not, within a bound. */
   ping(): Promise<void>
 }

@@ -1,13 +1,13 @@
 /**
- * What a start does before the first call: the log is the truth, so decisions that a killed process left open are closed at
- * their bound, and a ledger that forgets on exit gets back what the log says was spent.
+ * What a start does before the first call: the log is the truth, so decisions that a killed process left open are closed, as
+ * the ledger settled them or else at their bound, and a ledger that forgets on exit gets back what the log says was spent.
  */
 import type { AuditRecord } from '../domain/audit-record.ts'
 import { foldSettlement, readAmount } from '../domain/balances.ts'
 import type { SettledBalance } from '../domain/balances.ts'
 import type { AuditLog, Clock, Ids, Ledger } from '../ports.ts'
 import { listOf, membersOf, textOf } from '../domain/record-members.ts'
-import { crashRecord } from '../domain/records.ts'
+import { closingRecord } from '../domain/settlement-note.ts'
 
 export interface Recovered {
   /** Decisions that were open when the process died, now settled at their bound. */
@@ -42,7 +42,7 @@ export async function recover(recovery: Recovery): Promise<Recovered> {
     if (recent.length > RECENT_SETTLEMENTS_MAX) recent.shift()
   }
   for (const decision of open.values()) {
-    const settlement = crashRecord(decision, recovery.ids.next())
+    const settlement = closingRecord(decision, recovery.ids.next(), await noteOf(decision, recovery.ledger))
     await auditLog.append(settlement)
     foldSettlement(settlement, balances, clock.nowMs())
     recent.push({ ...settlement, log: auditLog.origin, seq: -1, t: '' })
@@ -50,6 +50,12 @@ export async function recover(recovery: Recovery): Promise<Recovered> {
   if (recovery.restore === undefined) await settleAgain(recent, recovery.ledger)
   else recovery.restore([...balances.values()])
   return { closed: open.size, restored: recovery.restore === undefined ? 0 : balances.size }
+}
+
+/** What the ledger knows of a call that it had settled before the log could. */
+async function noteOf(decision: AuditRecord, ledger: Ledger): Promise<string | undefined> {
+  const id = decision['rsv']
+  return typeof id === 'string' ? ledger.noteOf?.(id) : undefined
 }
 
 /** Settlements are idempotent: whatever the ledger still holds of these calls becomes what the log says. */

@@ -21,6 +21,7 @@ import type {
   SettleOutcome,
 } from '../../domain/reservation.ts'
 import { LedgerUnavailable } from '../../domain/failures.ts'
+import { LEDGER_NOTE_MAX } from '../../ports.ts'
 import type { Ledger } from '../../ports.ts'
 import { connectRedis } from './client.ts'
 import type { RedisCommands } from './client.ts'
@@ -82,16 +83,17 @@ class RedisLedger implements Ledger {
     return toReserveOutcome(request, new Reply(reply))
   }
 
-  async settle(hold: Hold, actual: readonly number[]): Promise<SettleOutcome> {
+  async settle(hold: Hold, actual: readonly number[], note = ''): Promise<SettleOutcome> {
     assertReservationId(hold.id)
     assertSettlement(hold.charges, actual)
-    return this.#settle(hold, actual, 'settle')
+    if (note.length > LEDGER_NOTE_MAX) throw new RangeError(`note: at most ${LEDGER_NOTE_MAX} characters`)
+    return this.#settle(hold, { actual, mode: 'settle', note })
   }
 
   async void(hold: Pick<Hold, 'id' | 'charges'>): Promise<SettleOutcome> {
     assertReservationId(hold.id)
     const nothing = hold.charges.map(() => 0)
-    return this.#settle(hold, nothing, 'void')
+    return this.#settle(hold, { actual: nothing, mode: 'void', note: '' })
   }
 
   async extend(holds: readonly Pick<Hold, 'id' | 'charges'>[], leaseMs: number): Promise<readonly ReservationId[]> {
@@ -129,6 +131,11 @@ class RedisLedger implements Ledger {
     return this.#reaper.find(id)
   }
 
+  async noteOf(id: ReservationId): Promise<string | undefined> {
+    assertReservationId(id)
+    return this.#reaper.noteOf(id)
+  }
+
   async ping(): Promise<void> {
     await this.#redis.read([['PING']])
   }
@@ -139,14 +146,13 @@ class RedisLedger implements Ledger {
 
   async #settle(
     { id, charges }: Pick<Hold, 'id' | 'charges'>,
-    actual: readonly number[],
-    mode: 'settle' | 'void',
+    { actual, mode, note }: { actual: readonly number[]; mode: 'settle' | 'void'; note: string },
   ): Promise<SettleOutcome> {
     const home = homeShard(charges)
     const reply = await this.#redis.evaluate(
       this.#scripts.settle,
       [this.#keys.record(home, id), this.#keys.leases(home), ...this.#accumulatorKeys(charges)],
-      [id, TOMBSTONE_MS, mode, IDLE_COUNTER_MS, ...settleArguments(charges, actual)],
+      [id, TOMBSTONE_MS, mode, IDLE_COUNTER_MS, note, ...settleArguments(charges, actual)],
     )
     return toSettleOutcome(new Reply(reply))
   }

@@ -40,6 +40,11 @@ function toShape(kind: string, a: number, b: number): AccumulatorShape | undefin
   return undefined
 }
 
+/** The note of a settled record; undefined for any other, and for one that was settled without a note. */
+export function readNote(record: string): string | undefined {
+  return record.startsWith('S') && record.length > 1 ? record.slice(1) : undefined
+}
+
 /** Reads a record that is held or expired; undefined for a settled one. Throws when it is not one of ours. */
 export function readRecord(id: ReservationId, record: string): Hold | undefined {
   if (record.startsWith('S')) return undefined

@@ -10,7 +10,7 @@ import type { ExpiredHold, Hold, OpenHold, ReservationId } from '../../domain/re
 import type { RedisCommands } from './client.ts'
 import { ALL_SHARDS, parseShardName, shardName } from './keys.ts'
 import type { Keys } from './keys.ts'
-import { readRecord } from './plan.ts'
+import { readNote, readRecord } from './plan.ts'
 import { Reply } from './replies.ts'
 import { expireArguments, isCounter } from './script-arguments.ts'
 import type { Scripts } from './scripts.ts'
@@ -76,11 +76,21 @@ export class Reaper {
     })
   }
 
-  /** Only the id is known: the record can be in any shard, and one MGET asks them all. */
   async find(id: ReservationId): Promise<Hold | undefined> {
+    const record = await this.#record(id)
+    return record === undefined ? undefined : readRecord(id, record)
+  }
+
+  async noteOf(id: ReservationId): Promise<string | undefined> {
+    const record = await this.#record(id)
+    return record === undefined ? undefined : readNote(record)
+  }
+
+  /** Only the id is known: the record can be in any shard, and one MGET asks them all. */
+  async #record(id: ReservationId): Promise<string | undefined> {
     const [reply] = await this.#redis.read([['MGET', ...ALL_SHARDS.map((shard) => this.#keys.record(shard, id))]])
-    const record = Array.isArray(reply) ? reply.find((value) => typeof value === 'string') : undefined
-    return typeof record === 'string' ? readRecord(id, record) : undefined
+    const record: unknown = Array.isArray(reply) ? reply.find((value) => typeof value === 'string') : undefined
+    return typeof record === 'string' ? record : undefined
   }
 
   async #dueShards(): Promise<readonly number[]> {

@@ -5,7 +5,7 @@
 --
 -- KEYS  1 record, 2 leases of its home shard, 3.. one hash per accumulator
 -- ARGV  1 reservation id, 2 life of the tombstone (ms), 3 'settle' or 'void', 4 life of an idle concurrency counter (ms),
---       then 5 per accumulator: kind, amount held, actual amount, a, b
+--       5 note that the tombstone keeps, then 5 per accumulator: kind, amount held, actual amount, a, b
 --         b budget       a, b: as in reserve
 --         c concurrency  frees its place, whatever the actual amount is
 --         s sliding, t bucket: a, b as in reserve
@@ -15,7 +15,7 @@
 -- A void of an unknown id leaves a tombstone: the reserve it overtook is refused when it arrives.
 
 local FIELDS = 5
-local FIRST = 4
+local FIRST = 5
 
 local record = redis.call('GET', KEYS[1])
 local before = record and string.sub(record, 1, 1) or '-'
@@ -23,7 +23,7 @@ if before == 'S' then return {'already'} end
 if before == '-' and ARGV[3] ~= 'void' then return {'unknown'} end
 
 local function bury()
-  redis.call('SET', KEYS[1], 'S', 'PXAT', now_ms + tonumber(ARGV[2]))
+  redis.call('SET', KEYS[1], 'S' .. ARGV[5], 'PXAT', now_ms + tonumber(ARGV[2]))
   redis.call('ZREM', KEYS[2], ARGV[1])
 end
 

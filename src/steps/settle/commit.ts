@@ -1,3 +1,4 @@
+import { writeNote } from '../../domain/settlement-note.ts'
 import type { Settlement } from '../../domain/settlement.ts'
 import type { World } from '../../ports.ts'
 import { signSettlement } from '../sign.ts'
@@ -18,7 +19,7 @@ export async function commit(settlement: Settlement, world: Committing): Promise
   const { hold } = settlement.admitted
   const id = world.ids.next()
   const settled = persist('ledger', settlement, world, async () => {
-    const outcome = await world.ledger.settle(hold, settlement.amounts)
+    const outcome = await world.ledger.settle(hold, settlement.amounts, writeNote(settlement))
     if (outcome.kind === 'unknown') throw new Error('the ledger does not know the hold')
   })
   const signed = persist('audit', settlement, world, () => signSettlement(settlement, id, world))
