@@ -29,6 +29,9 @@ budgets:
 
 const STREAMS = 50
 
+/** Callers that call without a pause, so that a kill finds some call at every step of its way. */
+const CALLERS = 32
+
 /** Far slower than the test: none of these ends by itself before the kill. */
 const slow = chat('tokens=4000 speed=10', { stream: true, max_tokens: 4_000 })
 const quick = chat('tokens=20', { stream: true, max_tokens: 40 })
@@ -47,6 +50,24 @@ async function killDuring(gateway: RunningGateway, streams: { open: number; fini
   })
   await gateway.kill()
   expect(await Promise.all(open.map((stream) => stream.ended))).toEqual(open.map(() => 'broken'))
+}
+
+/** Calls come in as fast as they are answered, and the kill comes after this many answers. */
+async function killAmidCalls(gateway: RunningGateway, answers: number): Promise<void> {
+  const token = await gateway.token()
+  let left = answers
+  const call = async (): Promise<void> => {
+    try {
+      const response = await post({ url: gateway.url, token, body: chat('tokens=10', { max_tokens: 100 }) })
+      await response.arrayBuffer()
+    } catch {
+      return
+    }
+    left -= 1
+    if (left === 0) await gateway.kill()
+    return call()
+  }
+  await Promise.all(Array.from({ length: CALLERS }, call))
 }
 
 /** Everything that can be read of a data folder and its ledger. */
@@ -160,6 +181,24 @@ describe('kill -9 with Redis', () => {
     const books = await readBooks(gateway)
     expect(books).toEqual(trueBooks(books, { crashed: STREAMS, finished: 0 }))
     expect(await client.keys('L:*:Z')).toEqual([])
+    await dispose(gateway)
+  })
+
+  it('in the middle of short calls: log and ledger agree on each that was settled, wherever the kill came', async () => {
+    const killed = await startGateway({ policies: POLICIES, redisUrl: redis.url })
+    await killAmidCalls(killed, 300)
+    const gateway = await startGateway({ policies: POLICIES, dir: killed.dir, redisUrl: redis.url })
+    const { unsettled, spent, tokens, held, verified } = await readBooks(gateway)
+    expect({ unsettled, spent, tokens, verified }).toEqual({
+      unsettled: 0,
+      spent: { log: spent.log, ledger: spent.log, report: spent.log },
+      tokens: { log: tokens.log, ledger: tokens.log },
+      verified: 0,
+    })
+    // A hold without a decision on record is all that may be left: its call was given nothing, and its lease ends it.
+    const decided = new Set((await recordsOf(gateway.dataDir)).filter(isAdmitted).map((record) => `${record.id}.1`))
+    const left: readonly { readonly id: string }[] = held.shown
+    expect(left.filter(({ id }) => decided.has(id))).toEqual([])
     await dispose(gateway)
   })
 
