@@ -13,6 +13,12 @@ import type { Environment } from './environment.ts'
 const CONFIG_BYTES_MAX = 256 * 1024
 
 const PORT_MAX = 65_535
+const REDIS_URL = /^rediss?:\/\//
+
+const LOG_LEVELS = ['trace', 'debug', 'info', 'warn', 'error', 'fatal', 'silent'] as const
+
+export type LogLevel = (typeof LOG_LEVELS)[number]
+
 const port = z.int().min(0).max(PORT_MAX)
 
 const schema = z.strictObject({
@@ -31,10 +37,7 @@ const schema = z.strictObject({
       z.strictObject({ kind: z.literal('memory') }),
       z.strictObject({
         kind: z.literal('redis'),
-        url: z
-          .string()
-          .regex(/^rediss?:\/\//, 'a redis:// or rediss:// URL')
-          .optional(),
+        url: z.string().regex(REDIS_URL, 'a redis:// or rediss:// URL').optional(),
       }),
     ])
     .prefault({ kind: 'memory' }),
@@ -54,7 +57,7 @@ export interface Config {
   readonly ledger: LedgerConfig
   readonly audit: { readonly durability: 'disk' | 'process' }
   readonly shutdown: { readonly drainMs: number }
-  readonly logLevel: string
+  readonly logLevel: LogLevel
 }
 
 export type ConfigResult =
@@ -79,8 +82,8 @@ export function loadConfig(overrides: Overrides, environment: Environment): Conf
   if (read.kind === 'invalid') return read
   const parsed = schema.safeParse(read.value)
   if (!parsed.success) {
-    const problems = parsed.error.issues.map(
-      (issue) => `${file ?? 'config'}: ${issue.path.join('.')}: ${issue.message}`,
+    const problems = parsed.error.issues.map((issue) =>
+      [file ?? 'config', ...(issue.path.length > 0 ? [issue.path.join('.')] : []), issue.message].join(': '),
     )
     return { kind: 'invalid', problems }
   }
@@ -114,30 +117,51 @@ interface Sources {
 }
 
 function finish(data: z.output<typeof schema>, sources: Sources): ConfigResult {
-  const { file, overrides, environment } = sources
+  const { file, overrides } = sources
+  const chosen = choose(data, sources)
+  if (chosen.kind === 'invalid') return chosen
   const base = file === undefined ? process.cwd() : dirname(resolve(file))
   const at = (path: string) => resolve(base, path)
   const list = (paths: string | readonly string[]) => (typeof paths === 'string' ? [at(paths)] : paths.map(at))
-  const chosenPort = portOf(overrides.port ?? environment.port, data.listen.port)
-  if (chosenPort === undefined) return { kind: 'invalid', problems: [`port: a whole number from 0 to ${PORT_MAX}`] }
-  const ledger = ledgerOf(data.ledger, environment)
-  if (typeof ledger === 'string') return { kind: 'invalid', problems: [ledger] }
   const config: Config = {
     development: file === undefined,
     listen: {
       host: overrides.host ?? data.listen.host,
-      port: chosenPort,
+      port: chosen.port,
       adminPort: data.listen.adminPort ?? undefined,
     },
     dataDir: overrides.data === undefined ? at(data.data) : resolve(overrides.data),
     policyPaths: list(data.policies),
     pricingPaths: list(data.pricing),
-    ledger,
+    ledger: chosen.ledger,
     audit: data.audit,
     shutdown: { drainMs: data.shutdown.drainSeconds * 1_000 },
-    logLevel: environment.logLevel ?? 'info',
+    logLevel: chosen.logLevel,
   }
   return config.development ? loopbackOnly(config) : { kind: 'loaded', config }
+}
+
+type Chosen = { readonly kind: 'chosen'; readonly port: number } & Pick<Config, 'ledger' | 'logLevel'>
+
+/** What the command line and the environment have a say in. */
+function choose(
+  data: z.output<typeof schema>,
+  { overrides, environment }: Sources,
+): Chosen | Extract<ConfigResult, { kind: 'invalid' }> {
+  const portText = overrides.port ?? environment.port
+  const port = portOf(portText, data.listen.port)
+  const ledger = ledgerOf(data.ledger, environment)
+  const level = environment.logLevel ?? 'info'
+  const logLevel = LOG_LEVELS.find((known) => known === level)
+  if (port !== undefined && typeof ledger !== 'string' && logLevel !== undefined) {
+    return { kind: 'chosen', port, ledger, logLevel }
+  }
+  const problems = [
+    port === undefined ? `--port or PORT: ${portText}: a whole number from 0 to ${PORT_MAX}` : undefined,
+    typeof ledger === 'string' ? ledger : undefined,
+    logLevel === undefined ? `TOLLGATE_LOG_LEVEL: ${level}: one of ${LOG_LEVELS.join(', ')}` : undefined,
+  ]
+  return { kind: 'invalid', problems: problems.filter((problem) => problem !== undefined) }
 }
 
 function portOf(text: string | undefined, fallback: number): number | undefined {
@@ -149,7 +173,9 @@ function portOf(text: string | undefined, fallback: number): number | undefined 
 function ledgerOf(ledger: z.output<typeof schema>['ledger'], environment: Environment): LedgerConfig | string {
   if (ledger.kind === 'memory') return ledger
   const url = ledger.url ?? environment.redisUrl
-  return url === undefined ? 'ledger.url: missing; set it, or REDIS_URL, or REDIS_URL_FILE' : { kind: 'redis', url }
+  if (url === undefined) return 'ledger.url: missing; set it, or REDIS_URL, or REDIS_URL_FILE'
+  // Never the value: it may carry a password.
+  return REDIS_URL.test(url) ? { kind: 'redis', url } : 'REDIS_URL: a redis:// or rediss:// URL'
 }
 
 const LOOPBACK = new Set(['127.0.0.1', '::1', 'localhost'])
