@@ -45,7 +45,7 @@ async function serve(options: ServeOptions, cli: Cli): Promise<void> {
   }
   const stopped = untilStopped(logger)
   await using running = gateway
-  const sockets = await openSockets(running, config)
+  await using sockets = await openSockets(running, config)
   await announce({ sockets, options, config, gateway, cli })
   logger.info({ url: sockets.url }, 'listening')
   await stopped

@@ -4,8 +4,8 @@ import type { Server } from 'node:http'
 import type { Gateway } from '../compose.ts'
 import type { Config } from '../config/config.ts'
 
-/** The listening sockets of a gateway. */
-export interface Sockets {
+/** The listening sockets of a gateway; disposing of them cuts what is still connected. */
+export interface Sockets extends AsyncDisposable {
   readonly url: string
   readonly adminUrl: string
   /** Takes no more connections; resolves when the last one has ended. */
@@ -32,14 +32,18 @@ export async function openSockets(gateway: Gateway, config: Config): Promise<Soc
       throw error
     })
   }
+  const close = async () => void (await Promise.all(servers.map(closeServer)))
+  const cut = () => {
+    for (const each of servers) each.closeAllConnections()
+  }
   return {
     url,
     adminUrl,
-    async close() {
-      await Promise.all(servers.map(closeServer))
-    },
-    cut() {
-      for (const each of servers) each.closeAllConnections()
+    close,
+    cut,
+    [Symbol.asyncDispose]() {
+      cut()
+      return close()
     },
   }
 }
