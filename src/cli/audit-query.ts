@@ -1,12 +1,11 @@
 import type { Command } from 'commander'
-import { openDataFolder } from '../compose/data-folder.ts'
 import type { DataFolder, RecordFilter } from '../compose/data-folder.ts'
 import { RECORD_TYPES } from '../domain/audit-record.ts'
 import type { AuditRecord, RecordType } from '../domain/audit-record.ts'
 import { membersOf, textOf } from '../domain/record-members.ts'
 import { table, UsageError } from './output.ts'
 import type { Cli } from './output.ts'
-import { readSettings, withSettings } from './settings.ts'
+import { readDataFolder, readSettings, withSettings } from './settings.ts'
 
 interface QueryOptions {
   readonly config?: string
@@ -50,7 +49,7 @@ export function addAuditQuery(audit: Command, cli: Cli): void {
 }
 
 async function query(options: QueryOptions, cli: Cli): Promise<void> {
-  const folder = openDataFolder(readSettings({ ...options, configFile: options.config }))
+  const folder = readDataFolder(readSettings({ ...options, configFile: options.config }))
   const found: AuditRecord[] = []
   for await (const record of folder.records(filterOf(options, folder))) {
     if (options.json === true) cli.terminal.out(JSON.stringify(record))
@@ -99,7 +98,9 @@ function rows(text: string): number {
 function pseudonymOf(options: QueryOptions, folder: DataFolder): string {
   const { tenant, user: name = '', issuer } = options
   if (tenant === undefined) throw new UsageError('--user needs --tenant: names are pseudonymised by tenant')
-  return folder.pseudonymOf({ tenant, issuer, name })
+  const pseudonym = folder.pseudonymOf({ tenant, issuer, name })
+  if (pseudonym !== undefined) return pseudonym
+  throw new UsageError('--user: keys/pseudonyms.key is not in this data folder, so nobody can be found by name')
 }
 
 const HEADER = ['time', 'type', 'outcome', 'code', 'tenant', 'team', 'agent', 'model', 'usd', 'id']

@@ -1,9 +1,9 @@
 import type { Command } from 'commander'
-import { openDataFolder } from '../compose/data-folder.ts'
 import type { LogReport } from '../compose/data-folder.ts'
-import { EXIT, json } from './output.ts'
+import { parseVkey } from '../domain/checkpoint.ts'
+import { EXIT, json, UsageError } from './output.ts'
 import type { Cli, ExitCode } from './output.ts'
-import { readSettings, withSettings } from './settings.ts'
+import { readDataFolder, readSettings, withSettings } from './settings.ts'
 
 interface VerifyOptions {
   readonly config?: string
@@ -23,12 +23,21 @@ export function addAuditVerify(audit: Command, cli: Cli): void {
 
 async function verify(options: VerifyOptions, cli: Cli): Promise<void> {
   const config = readSettings({ ...options, configFile: options.config })
-  const reports = await openDataFolder(config).verify(options.key)
+  if (options.key !== undefined) assertKey(options.key)
+  const reports = await readDataFolder(config).verify(options.key)
   const code = exitOf(reports)
   cli.exit(code)
   if (options.json === true) return cli.terminal.out(json({ ok: code === EXIT.good, logs: reports }))
   for (const report of reports) for (const line of describe(report)) cli.terminal.out(line)
   cli.terminal.out(conclusion(reports, code))
+}
+
+function assertKey(vkey: string): void {
+  try {
+    parseVkey(vkey)
+  } catch (error) {
+    throw new UsageError(`--key: ${error instanceof Error ? error.message : String(error)}`)
+  }
 }
 
 function exitOf(reports: readonly LogReport[]): ExitCode {

@@ -1,5 +1,4 @@
 import type { Command } from 'commander'
-import { openDataFolder } from '../compose/data-folder.ts'
 import type { DataFolder } from '../compose/data-folder.ts'
 import type { AuditRecord } from '../domain/audit-record.ts'
 import { foldSettlement } from '../domain/balances.ts'
@@ -8,7 +7,7 @@ import type { Unit } from '../domain/policy.ts'
 import type { OpenHold } from '../domain/reservation.ts'
 import type { Cli } from './output.ts'
 import { json, table } from './output.ts'
-import { readSettings, withSettings } from './settings.ts'
+import { readDataFolder, readSettings, withSettings } from './settings.ts'
 import { listOf, membersOf, textOf } from '../domain/record-members.ts'
 import { writeAmount } from '../domain/records.ts'
 
@@ -40,7 +39,7 @@ export function addLedger(program: Command, cli: Cli): void {
 
 async function show(options: ShowOptions, cli: Cli): Promise<void> {
   const config = readSettings({ ...options, configFile: options.config })
-  const folder = openDataFolder(config)
+  const folder = readDataFolder(config)
   const log = await readLog(folder, Date.now())
   const shared = await folder.sharedHolds(HOLDS_SHOWN_MAX)
   const holds = shared?.map(shownShared) ?? log.holds

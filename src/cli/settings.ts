@@ -1,4 +1,8 @@
+import { existsSync } from 'node:fs'
+import { join } from 'node:path'
 import type { Command } from 'commander'
+import { openDataFolder } from '../compose/data-folder.ts'
+import type { DataFolder } from '../compose/data-folder.ts'
 import { loadConfig } from '../config/config.ts'
 import type { Config, Overrides } from '../config/config.ts'
 import { readEnvironment } from '../config/environment.ts'
@@ -18,4 +22,11 @@ export function readSettings(overrides: Overrides): Config {
   const loaded = loadConfig(overrides, read.environment)
   if (loaded.kind === 'invalid') throw new UsageError(loaded.problems.join('\n       '))
   return loaded.config
+}
+
+/** The data folder that a command reads; one without records is most likely a mistyped path. */
+export function readDataFolder(config: Config): DataFolder {
+  const records = join(config.dataDir, 'audit')
+  if (existsSync(records)) return openDataFolder(config)
+  throw new UsageError(`${records}: no such folder; pass --data with the data folder of a gateway that has run`)
 }

@@ -1,12 +1,11 @@
 import type { Command } from 'commander'
-import { openDataFolder } from '../compose/data-folder.ts'
 import { formatUsd } from '../domain/money.ts'
 import { SPEND_DIMENSIONS, spendBy } from '../domain/spend.ts'
 import type { SpendDimension, SpendReport } from '../domain/spend.ts'
 import { monthAt } from './month.ts'
 import type { Cli } from './output.ts'
 import { json, table, UsageError } from './output.ts'
-import { readSettings, withSettings } from './settings.ts'
+import { readDataFolder, readSettings, withSettings } from './settings.ts'
 
 interface SpendOptions {
   readonly config?: string
@@ -34,7 +33,7 @@ async function spend(options: SpendOptions, cli: Cli): Promise<void> {
   const month = monthAt(options.month, options.timezone, Date.now())
   const fold = spendBy(by, month.startMs, month.endMs)
   const logs = new Map<string, { first: number; last: number }>()
-  for await (const record of openDataFolder(config).records()) {
+  for await (const record of readDataFolder(config).records()) {
     fold.add(record)
     const range = logs.get(record.log)
     if (range === undefined) logs.set(record.log, { first: record.seq, last: record.seq })

@@ -1,6 +1,7 @@
 /**
  * A data folder as commands read it, without a running gateway: its records, their verification, its open holds.
  */
+import { existsSync } from 'node:fs'
 import { join } from 'node:path'
 import { createPseudonyms } from '../adapters/audit-log/pseudonyms.ts'
 import { queryRecords } from '../adapters/audit-log/query.ts'
@@ -20,8 +21,8 @@ export interface DataFolder {
   records(filter?: RecordFilter): AsyncIterable<AuditRecord>
   /** Every log against its checkpoints; with a key from a trusted place, or else the one in the log's own folder. */
   verify(vkey: string | undefined): Promise<readonly LogReport[]>
-  /** What the records call a person. */
-  pseudonymOf(person: { readonly tenant: string; readonly issuer: string; readonly name: string }): string
+  /** What the records call a person; undefined without the key that pseudonyms are made with. */
+  pseudonymOf(person: { readonly tenant: string; readonly issuer: string; readonly name: string }): string | undefined
   /** Open holds of a shared ledger; undefined when the ledger lives in the gateway's own memory. */
   sharedHolds(max: number): Promise<readonly OpenHold[] | undefined>
 }
@@ -33,6 +34,8 @@ export function openDataFolder(config: Config): DataFolder {
     verify: (vkey) => verifyFolder(dataDir, vkey === undefined ? {} : { vkey }),
     pseudonymOf({ tenant, issuer, name }) {
       const keyFile = join(keysFolder(config), 'pseudonyms.key')
+      // Reading must not make a key: its pseudonyms would be nobody's.
+      if (!existsSync(keyFile)) return undefined
       return createPseudonyms({ keyFile }).of(tenant, issuer, name)
     },
     async sharedHolds(max) {
