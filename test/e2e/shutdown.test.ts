@@ -114,6 +114,24 @@ describe('SIGTERM', () => {
     expect(await leftBehind()).toMatchObject({ admitted: 2, open: 0, last: 'close', verified: 0 })
   })
 
+  it('follows a stream whose caller has left to its usage', async () => {
+    const token = await start(30)
+    const body = chat('tokens=60 speed=20', { stream: true, max_tokens: 100 })
+    const stream = await openStream({ url: gateway.url, token, body })
+    await stream.seen(3)
+    stream.leave()
+    await stream.ended
+    const { exit } = await terminate()
+    expect(await exit).toBe(0)
+    expect(await leftBehind()).toMatchObject({
+      open: 0,
+      endings: ['client_abort by provider_usage'],
+      outputs: [60],
+      last: 'close',
+      verified: 0,
+    })
+  })
+
   it('gives streams up at the drain limit: an error frame, a broken connection, settled, exit 0', async () => {
     const token = await start(1)
     const chatBody = chat('tokens=4000 speed=20', { stream: true, max_tokens: 4_000 })
