@@ -149,7 +149,6 @@ function checkModels(set: JoinedSet, report: Report): void {
 }
 
 function checkPrices(set: JoinedSet, knownModel: (provider: string, model: string) => boolean, report: Report): void {
-  if (!set.budgets.some(({ part }) => part.limit.unit === 'usd')) return
   for (const { part, place } of set.upstreams) {
     for (const [alias, model] of Object.entries(part.models)) {
       if (knownModel(part.provider, model)) continue
