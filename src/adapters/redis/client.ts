@@ -9,6 +9,7 @@ import { Redis } from 'ioredis'
 import type { RedisOptions } from 'ioredis'
 
 import { LedgerUnavailable } from '../../domain/failures.ts'
+import { AnswerBound } from './answer-bound.ts'
 import { createBreaker } from './breaker.ts'
 import type { Script } from './scripts.ts'
 
@@ -31,24 +32,22 @@ const CONNECT_TIMEOUT_MS = 2_000
 /** Longest pause between two attempts to connect: a store that is back is used within a second. */
 const RECONNECT_MS_MAX = 1_000
 
-function optionsFor(commandTimeoutMs: number) {
-  return {
-    commandTimeout: commandTimeoutMs,
-    connectTimeout: CONNECT_TIMEOUT_MS,
-    enableOfflineQueue: false,
-    // ioredis itself writes concurrent commands without waiting; its automatic pipelines keep one in flight and cost a
-    // third of the throughput with these scripts.
-    enableAutoPipelining: false,
-    // With false a command whose connection breaks stays pending for ever in ioredis 6.0.0 (issue 2193).
-    autoResendUnfulfilledCommands: true,
-    maxRetriesPerRequest: 1,
-    retryStrategy: (attempt: number) => Math.min(attempt * 50, RECONNECT_MS_MAX),
-    protocol: 2,
-    // The parser of ioredis 6.0.0 reads integer replies near 2^53 one off; as text they are exact.
-    stringNumbers: true,
-    connectionName: 'tollgate-ledger',
-  } as const satisfies RedisOptions
-}
+const OPTIONS = {
+  // No `commandTimeout`: it fails commands whose answer waits to be read; see `AnswerBound`.
+  connectTimeout: CONNECT_TIMEOUT_MS,
+  enableOfflineQueue: false,
+  // ioredis itself writes concurrent commands without waiting; its automatic pipelines keep one in flight and cost a
+  // third of the throughput with these scripts.
+  enableAutoPipelining: false,
+  // With false a command whose connection breaks stays pending for ever in ioredis 6.0.0 (issue 2193).
+  autoResendUnfulfilledCommands: true,
+  maxRetriesPerRequest: 1,
+  retryStrategy: (attempt: number) => Math.min(attempt * 50, RECONNECT_MS_MAX),
+  protocol: 2,
+  // The parser of ioredis 6.0.0 reads integer replies near 2^53 one off; as text they are exact.
+  stringNumbers: true,
+  connectionName: 'tollgate-ledger',
+} as const satisfies RedisOptions
 
 /** Rejects what ioredis would read as a path or a host name without a word. */
 function assertRedisUrl(url: string): void {
@@ -63,7 +62,7 @@ export function connectRedis(options: { readonly url: string; readonly commandTi
   if (!Number.isSafeInteger(commandTimeoutMs) || commandTimeoutMs < 1) {
     throw new RangeError(`ledger.commandTimeoutMs: must be a whole number of milliseconds above 0`)
   }
-  return new OneRedis(new Redis(options.url, optionsFor(commandTimeoutMs)), commandTimeoutMs)
+  return new OneRedis(new Redis(options.url, OPTIONS), commandTimeoutMs)
 }
 
 /** The message alone: ioredis hangs the command with its arguments on its errors, and AUTH has the password there. */
@@ -79,6 +78,7 @@ function isReply(error: unknown): error is Error {
 class OneRedis implements RedisCommands {
   readonly #redis: Redis
   readonly #commandTimeoutMs: number
+  readonly #bound: AnswerBound
   readonly #breaker = createBreaker(() => performance.now())
   /** One wait for the connection, shared by all calls that come while it is away. */
   #ready: Promise<void> | undefined
@@ -89,6 +89,7 @@ class OneRedis implements RedisCommands {
   constructor(redis: Redis, commandTimeoutMs: number) {
     this.#redis = redis
     this.#commandTimeoutMs = commandTimeoutMs
+    this.#bound = new AnswerBound(commandTimeoutMs)
     redis.on('error', (error) => (this.#lastFailure = withoutCommand(error)))
     redis.on('ready', () => {
       this.#wasReady = true
@@ -101,7 +102,9 @@ class OneRedis implements RedisCommands {
   }
 
   async read(commands: readonly (readonly [name: string, ...args: Argument[]])[]): Promise<readonly unknown[]> {
-    return this.#guarded(() => Promise.all(commands.map(([name, ...args]) => this.#redis.call(name, [...args]))))
+    return this.#guarded(() =>
+      this.#bound.within(Promise.all(commands.map(([name, ...args]) => this.#redis.call(name, [...args])))),
+    )
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
@@ -111,10 +114,10 @@ class OneRedis implements RedisCommands {
   /** Redis forgets scripts when it restarts; then the text itself is sent, once for each call under way. */
   async #evaluate(script: Script, keys: readonly string[], args: readonly Argument[]): Promise<unknown> {
     try {
-      return await this.#redis.evalsha(script.sha, keys.length, ...keys, ...args)
+      return await this.#bound.within(this.#redis.evalsha(script.sha, keys.length, ...keys, ...args))
     } catch (error) {
       if (!isReply(error) || !error.message.startsWith('NOSCRIPT')) throw error
-      return await this.#redis.eval(script.text, keys.length, ...keys, ...args)
+      return await this.#bound.within(this.#redis.eval(script.text, keys.length, ...keys, ...args))
     }
   }
 

@@ -37,6 +37,18 @@ test('a Redis that stops answering ends each call at the timeout, then at once',
   expect(await ledger.reserve(asks([take(lifetime(10))]))).toMatchObject({ kind: 'held' })
 })
 
+test('an answer that waits in the socket while the event loop is busy is not late', async () => {
+  await using server = await startRedis()
+  await using ledger = createRedisLedger({ url: server.url, commandTimeoutMs: 50 })
+  await ledger.ping()
+  const calls = Array.from({ length: 8 }, () => ledger.reserve(asks([take(lifetime(100))])))
+  // The commands are on their way before the loop is held up; microtasks run, reads do not.
+  for (let turn = 0; turn < 20; turn += 1) await Promise.resolve()
+  const until = performance.now() + 200
+  while (performance.now() < until);
+  expect(await Promise.all(calls)).toMatchObject(calls.map(() => ({ kind: 'held' })))
+})
+
 test('a Redis that dies and comes back is used again', async () => {
   await using first = await startRedis()
   await using ledger = createRedisLedger({ url: first.url, commandTimeoutMs: 200 })
