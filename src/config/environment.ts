@@ -7,6 +7,9 @@ import { readFileSync, statSync } from 'node:fs'
 /** Largest secret file read: provider keys are under 1 KiB. */
 const SECRET_BYTES_MAX = 64 * 1024
 
+/** A file is looked at this often at most: a look costs a system call, and a key is asked for on every call. */
+const LOOK_EVERY_MS = 1_000
+
 /** Names with our prefix that mean something; any other is a typing mistake and refused. */
 const KNOWN = new Set(['TOLLGATE_CONFIG', 'TOLLGATE_LOG_LEVEL'])
 
@@ -28,7 +31,7 @@ export function readEnvironment(env: NodeJS.ProcessEnv = process.env): Environme
     const message = `unknown environment variable ${unknown.join(', ')}; known are ${[...KNOWN].join(', ')}`
     return { kind: 'invalid', message }
   }
-  const redisUrl = readSecret('env:REDIS_URL', env)
+  const redisUrl = createSecretReader(env)('env:REDIS_URL')
   return {
     kind: 'read',
     environment: {
@@ -45,36 +48,53 @@ export type SecretReader = (reference: string) => string | undefined
 
 /**
  * Reads secrets by reference: `env:NAME` (or the file that `NAME_FILE` names) and `file:/path`. A file is read again when
- * it changes, so a rotated key takes effect without a restart.
+ * it changes, so a rotated key takes effect within a second and without a restart.
  */
-export function createSecretReader(env: NodeJS.ProcessEnv = process.env): SecretReader {
-  const files = new Map<string, { readonly changedMs: number; readonly value: string }>()
+export function createSecretReader(
+  env: NodeJS.ProcessEnv = process.env,
+  nowMs: () => number = () => performance.now(),
+): SecretReader {
+  const files = new SecretFiles(nowMs)
   return (reference) => readSecret(reference, env, files)
 }
 
-function readSecret(
-  reference: string,
-  env: NodeJS.ProcessEnv,
-  files?: Map<string, { readonly changedMs: number; readonly value: string }>,
-): string | undefined {
-  if (reference.startsWith('file:')) return readSecretFile(reference.slice('file:'.length), files)
+function readSecret(reference: string, env: NodeJS.ProcessEnv, files: SecretFiles): string | undefined {
+  if (reference.startsWith('file:')) return files.read(reference.slice('file:'.length))
   if (!reference.startsWith('env:')) return undefined
   const name = reference.slice('env:'.length)
   const value = env[name]
   if (value !== undefined && value !== '') return value
   const file = env[`${name}_FILE`]
-  return file === undefined ? undefined : readSecretFile(file, files)
+  return file === undefined ? undefined : files.read(file)
 }
 
-function readSecretFile(
-  path: string,
-  files: Map<string, { readonly changedMs: number; readonly value: string }> | undefined,
-): string | undefined {
-  const stat = statSync(path, { throwIfNoEntry: false })
-  if (stat === undefined || !stat.isFile() || stat.size > SECRET_BYTES_MAX) return undefined
-  const known = files?.get(path)
-  if (known !== undefined && known.changedMs === stat.mtimeMs) return known.value
-  const value = readFileSync(path, 'utf8').trim()
-  files?.set(path, { changedMs: stat.mtimeMs, value })
-  return value === '' ? undefined : value
+interface SecretFile {
+  readonly value: string
+  readonly changedMs: number
+  lookedAtMs: number
+}
+
+class SecretFiles {
+  readonly #nowMs: () => number
+  /** What was read, by path; only references of the configuration lead here, so there are few. */
+  readonly #known = new Map<string, SecretFile>()
+
+  constructor(nowMs: () => number) {
+    this.#nowMs = nowMs
+  }
+
+  /** Undefined when there is no such file, or it holds nothing that can be a secret. */
+  read(path: string): string | undefined {
+    const nowMs = this.#nowMs()
+    const known = this.#known.get(path)
+    if (known !== undefined && nowMs - known.lookedAtMs < LOOK_EVERY_MS) return known.value
+    const stat = statSync(path, { throwIfNoEntry: false })
+    this.#known.delete(path)
+    if (stat === undefined || !stat.isFile() || stat.size > SECRET_BYTES_MAX) return undefined
+    const isSame = known?.changedMs === stat.mtimeMs
+    const value = isSame ? known.value : readFileSync(path, 'utf8').trim()
+    if (value === '') return undefined
+    this.#known.set(path, { value, changedMs: stat.mtimeMs, lookedAtMs: nowMs })
+    return value
+  }
 }

@@ -44,13 +44,20 @@ describe('a secret', () => {
     expect(createSecretReader({})(`file:${secretFile('abc\n')}`)).toBe('abc')
   })
 
-  it('is read again when its file has changed: a rotated key needs no restart', () => {
+  it('is read again within a second when its file has changed: a rotated key needs no restart', () => {
     const path = secretFile('old')
-    const read = createSecretReader({})
+    let nowMs = 0
+    const read = createSecretReader({}, () => nowMs)
     expect(read(`file:${path}`)).toBe('old')
     writeFileSync(path, 'new')
     utimesSync(path, new Date(), new Date(Date.now() + 5_000))
+    nowMs = 999
+    expect(read(`file:${path}`)).toBe('old')
+    nowMs = 1_000
     expect(read(`file:${path}`)).toBe('new')
+    rmSync(path)
+    nowMs = 2_000
+    expect(read(`file:${path}`)).toBeUndefined()
   })
 
   it.each([
