@@ -17,7 +17,7 @@ import { estimate, refine } from './steps/estimate.ts'
 import { reserve } from './steps/reserve.ts'
 import { route } from './steps/route.ts'
 import type { Routed } from './steps/route.ts'
-import { settle } from './steps/settle.ts'
+import { settle, settleAtBound } from './steps/settle.ts'
 import { commit } from './steps/settle/commit.ts'
 import { signAuthenticationFailure, signDecision } from './steps/sign.ts'
 
@@ -141,7 +141,10 @@ async function answer(admitted: Admitted, routed: Routed, world: World): Promise
 
 /** Settles and signs; resolves as soon as the cost is known, the writing goes on by itself. */
 async function finish(admitted: Admitted, ending: Ending, world: World): Promise<Settlement> {
-  const settlement = await settle(admitted, ending, world)
+  const settlement = await settle(admitted, ending, world).catch((error: unknown) => {
+    world.events.unexpected('settle', error)
+    return settleAtBound(admitted, ending)
+  })
   world.openCalls.track(commit(settlement, world))
   world.events.settled(settlement)
   return settlement
@@ -178,11 +181,12 @@ function priceUnknown(model: string): Refusal {
   )
 }
 
-/** The ending of a call about which nothing was learned: its estimate stands. */
+/** The ending of a call about which nothing was learned: what was held is charged. */
 function lost(admitted: Admitted, world: World): Ending {
   return {
     word: 'upstream_error',
     consumed: 'maybe',
+    givenUp: true,
     usage: undefined,
     outputTexts: () => [],
     outputBytesBeyond: 0,

@@ -111,7 +111,7 @@ function chargeOf(charging: Charging): PlannedCharge {
   const { rule, weight, estimate } = charging
   const standing = standingCharge(charging)
   if (estimate === undefined) return standing
-  return { ...standing, amount: amountOf({ unit: rule.unit, basis: standing.basis, weight }, estimate) }
+  return { ...standing, amount: drawn({ unit: rule.unit, basis: standing.basis, weight }, estimate, standing) }
 }
 
 /**
@@ -157,6 +157,17 @@ interface Draw {
   readonly unit: Unit
   readonly basis: 'upper' | 'expected'
   readonly weight: number
+}
+
+/**
+ * How long an answer will be is a guess, learned from everybody's calls: a guess that is larger than a whole rate must
+ * not shut a caller out for ever, so it is cut to what the rate can give. What is sent is known, and is not cut.
+ */
+function drawn(draw: Draw, estimate: Estimate, { accumulator: { limit } }: PlannedCharge): number {
+  const amount = amountOf(draw, estimate)
+  if (draw.basis === 'upper' || amount <= limit) return amount
+  const guess = draw.unit === 'tokens' || draw.unit === 'output_tokens' ? estimate.outputTokens.expected : 0
+  return Math.max(limit, amount - weighed(guess, draw.weight))
 }
 
 function amountOf({ unit, basis, weight }: Draw, estimate: Estimate): number {

@@ -22,6 +22,8 @@ export interface Ending {
   readonly word: EndingWord
   /** `nothing`: no token can have been spent. `maybe`: the provider had the request. */
   readonly consumed: 'nothing' | 'maybe'
+  /** True when this side gave the call up although its answer may have been on its way: the whole bound is charged. */
+  readonly givenUp?: boolean
   /** As reported by the provider; undefined when it reported none. */
   readonly usage: Usage | undefined
   /** Whether the answer broke off: the usage reported until then may leave out output that was given. */
@@ -51,6 +53,6 @@ export interface Settlement {
   readonly lines: readonly CostLine[]
   /** What each charge of the hold becomes, in the order of the charges. */
   readonly amounts: readonly number[]
-  /** Anything odd about the numbers: `usage_inconsistent`, `price_meter_missing`, `model_mismatch`, `bound_exceeded`. */
+  /** Anything odd about the numbers: `settled_at_bound`, `usage_inconsistent`, `price_meter_missing`, `model_mismatch`, `bound_exceeded`. */
   readonly flags: readonly string[]
 }

@@ -32,8 +32,13 @@ export async function writeOutcome(
     response.end(outcome.body)
     return
   }
-  response.writeHead(outcome.status, { ...headers, 'cache-control': 'no-cache', 'x-accel-buffering': 'no' })
-  response.flushHeaders()
+  try {
+    response.writeHead(outcome.status, { ...headers, 'cache-control': 'no-cache', 'x-accel-buffering': 'no' })
+    response.flushHeaders()
+  } catch (error) {
+    // Whatever is wrong with the answer, the call has been made: it is followed to its end and settled all the same.
+    response.destroy(error instanceof Error ? error : undefined)
+  }
   await outcome.relay(createStreamSink(response, dialect.keepAlive))
 }
 

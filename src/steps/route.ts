@@ -29,8 +29,11 @@ export type Routed =
       readonly relay: (sink: Sink) => Promise<Ending>
     }
 
-/** How long a call goes on after its caller has left, to learn what it really used; then its output is counted. */
-const DRAIN_AFTER_LEAVING_MS = 120_000
+/**
+ * How long a call goes on after its caller has left, to learn what it really used: as long as an upstream may take. A
+ * whole answer that has not come by then is charged at its bound, a stream for what it sent.
+ */
+const DRAIN_AFTER_LEAVING_MS = 600_000
 
 interface Route {
   readonly admitted: Admitted
@@ -44,7 +47,7 @@ interface Route {
 
 /** Sends the call to its upstream; resolves when the answer is whole or its stream has begun. */
 export async function route(input: Route): Promise<Routed> {
-  const { admitted, dialect, world } = input
+  const { admitted, world } = input
   const abort = drainLimit(input)
   try {
     const reply = await send(input, abort.signal)
@@ -57,7 +60,7 @@ export async function route(input: Route): Promise<Routed> {
     abort.release()
     if (!(error instanceof UpstreamFailure)) throw error
     world.events.upstreamFailed(admitted.facts.target.upstream.name, error.kind)
-    return failed(input, error, dialect)
+    return failed(input, error)
   }
 }
 
@@ -119,7 +122,7 @@ function answered(input: Route, reply: UpstreamReply, body: Uint8Array): Routed 
   if (good && !isJson(reply)) {
     // A 200 that is neither JSON nor a stream reads as an empty success in some clients: never pass it on.
     const failure = new UpstreamFailure('unexpected content type', { kind: 'bad_response', sent: true })
-    return failed(input, failure, input.dialect)
+    return failed(input, failure)
   }
   const word: EndingWord = good ? (input.gone.aborted ? 'client_abort' : 'ok') : wordOf(status)
   const ending = {
@@ -166,7 +169,7 @@ function streamWord(relayed: Relayed, gone: boolean): EndingWord {
   return gone ? 'client_abort' : 'ok'
 }
 
-function failed(input: Route, failure: UpstreamFailure, _dialect: Dialect): Routed {
+function failed(input: Route, failure: UpstreamFailure): Routed {
   const timeout = failure.kind === 'timeout'
   const refusal = timeout
     ? refuse('upstream_timeout', 'The upstream did not answer in time.', { reason: failure.kind })
@@ -175,7 +178,8 @@ function failed(input: Route, failure: UpstreamFailure, _dialect: Dialect): Rout
       })
   const word: EndingWord = timeout ? 'timeout' : input.gone.aborted ? 'client_abort' : 'upstream_error'
   const consumed = failure.sent ? ('maybe' as const) : ('nothing' as const)
-  return { kind: 'failed', refusal, ending: { ...blank(input, word, timeout ? 504 : 502), consumed } }
+  const givenUp = failure.kind === 'aborted'
+  return { kind: 'failed', refusal, ending: { ...blank(input, word, timeout ? 504 : 502), consumed, givenUp } }
 }
 
 /** An ending with nothing learned yet. */

@@ -38,11 +38,36 @@ export async function settle(
 
 async function find(admitted: Admitted, ending: Ending, world: Pick<World, 'counter'>): Promise<Known> {
   if (ending.consumed === 'nothing') return NOTHING
+  if (ending.givenUp === true) return wholeBound(admitted)
   if (ending.usage === undefined) return count(admitted, ending, world)
   const reported = { usage: ending.usage, basis: 'provider_usage' as const }
+  if (isBlank(ending.usage)) return atLeastCounted(ending.usage, await count(admitted, ending, world))
   if (ending.truncated !== true) return reported
   const output = await countOutput(admitted, ending, world)
   return output > ending.usage.outputTokens ? withOutput(ending.usage, output) : reported
+}
+
+/** An answer that this side gave up on may have been written to its end: unknown is never free. */
+function wholeBound(admitted: Admitted): Known {
+  const { inputTokens, outputTokens } = admitted.facts.estimate
+  const quantities = { input: inputTokens.upper, output: outputTokens.upper }
+  const usage = { quantities, inputTokens: inputTokens.upper, outputTokens: outputTokens.upper, consistent: true }
+  return { usage, basis: 'estimate' }
+}
+
+/** No answer is made from nothing; a provider that reports zeros has reported nothing. */
+function isBlank(usage: Usage): boolean {
+  return usage.inputTokens === 0 || usage.outputTokens === 0
+}
+
+function atLeastCounted(usage: Usage, counted: Known): Known {
+  const short = usage.inputTokens === 0 || usage.outputTokens < counted.usage.outputTokens
+  if (!short) return { usage, basis: 'provider_usage' }
+  const inputTokens = Math.max(usage.inputTokens, usage.inputTokens === 0 ? counted.usage.inputTokens : 0)
+  const outputTokens = Math.max(usage.outputTokens, counted.usage.outputTokens)
+  const input = usage.inputTokens === 0 ? inputTokens : usage.quantities.input
+  const quantities = { ...usage.quantities, ...(input !== undefined && { input }), output: outputTokens }
+  return { usage: { ...usage, quantities, inputTokens, outputTokens, consistent: false }, basis: 'counted_output' }
 }
 
 /** Messages begins a stream with its input and a first token of output; the rest is told at its end, if it has one. */
@@ -80,15 +105,24 @@ function utf8Bytes(texts: readonly string[]): number {
   return texts.reduce((sum, text) => sum + Buffer.byteLength(text), 0)
 }
 
+/** Money and tokens are given back. A call that the provider has seen and refused was still a call. */
 function nothingSpent(admitted: Admitted, ending: Ending): Settlement {
-  const amounts = admitted.facts.charges.map(() => 0)
+  const wasSeen = ending.word === 'upstream_refused'
+  const amounts = admitted.facts.charges.map((charge) => (wasSeen && charge.unit === 'requests' ? charge.amount : 0))
   return { admitted, ending, ...NOTHING, cost: ZERO_USD, lines: [], amounts, flags: [] }
+}
+
+/** The settlement of a call that cannot be worked out: everything that was held is charged. */
+export function settleAtBound(admitted: Admitted, ending: Ending): Settlement {
+  const { charges, estimate } = admitted.facts
+  const amounts = charges.map((charge) => charge.amount)
+  const flags = ['settled_at_bound']
+  return { admitted, ending, ...wholeBound(admitted), cost: estimate.cost.upper, lines: [], amounts, flags }
 }
 
 function price(admitted: Admitted, ending: Ending, known: Known): Settlement {
   const { facts } = admitted
-  const answeredBy = modelOf(admitted, known.usage)
-  const priced = costOf(answeredBy.price, known.usage, facts.call.startedAtMs)
+  const { priced, isOtherModel } = dearest(admitted, known.usage)
   const cost = bounded(priced, known.basis, facts.estimate.cost.upper)
   return {
     admitted,
@@ -97,7 +131,7 @@ function price(admitted: Admitted, ending: Ending, known: Known): Settlement {
     cost,
     lines: priced.kind === 'priced' ? priced.lines : [],
     amounts: actualCharges(facts.charges, { costNanoUsd: cost, ...tokens(known.usage) }),
-    flags: flagsOf(priced, known.usage, answeredBy.mismatch, cost > facts.estimate.cost.upper),
+    flags: flagsOf(priced, known.usage, isOtherModel, cost > facts.estimate.cost.upper),
   }
 }
 
@@ -107,15 +141,19 @@ function bounded(priced: Priced, basis: UsageBasis, upper: NanoUsd): NanoUsd {
   return basis !== 'provider_usage' && priced.nanoUsd > upper ? upper : priced.nanoUsd
 }
 
-/** The answer's own model decides the price when the table knows it; else the one that was asked for. */
-function modelOf(
-  admitted: Admitted,
-  usage: Usage,
-): { readonly price: Required<Admitted['facts']>['price']; readonly mismatch: boolean } {
-  const { price: asked, prices, target } = admitted.facts
-  if (usage.model === undefined || usage.model === target.model) return { price: asked, mismatch: false }
-  const found = prices.find(asked.provider, usage.model)
-  return { price: found ?? asked, mismatch: found === undefined }
+/**
+ * An answer that names another model than the one asked for (a snapshot or alias of it is the same) is flagged, and the
+ * dearer of the two prices counts: a name in an answer must not make it cheaper.
+ */
+function dearest(admitted: Admitted, usage: Usage): { readonly priced: Priced; readonly isOtherModel: boolean } {
+  const { price: asked, prices, target, call } = admitted.facts
+  const priced = costOf(asked, usage, call.startedAtMs)
+  if (usage.model === undefined || usage.model === target.model) return { priced, isOtherModel: false }
+  const named = prices.find(asked.provider, usage.model)
+  if (named?.id === asked.id) return { priced, isOtherModel: false }
+  const other = named === undefined ? undefined : costOf(named, usage, call.startedAtMs)
+  const isDearer = other?.kind === 'priced' && priced.kind === 'priced' && other.nanoUsd > priced.nanoUsd
+  return { priced: isDearer ? other : priced, isOtherModel: true }
 }
 
 function tokens(usage: Usage): { readonly inputTokens: number; readonly outputTokens: number } {
