@@ -36,6 +36,23 @@ const CALLERS = 32
 const slow = chat('tokens=4000 speed=10', { stream: true, max_tokens: 4_000 })
 const quick = chat('tokens=20', { stream: true, max_tokens: 40 })
 
+/** Ended after each test, however it ends, with what they wrote. */
+let started: RunningGateway[] = []
+
+afterEach(async () => {
+  for (const gateway of started) {
+    await gateway.kill()
+    await rm(gateway.dir, { recursive: true, force: true })
+  }
+  started = []
+})
+
+async function start(options: { dir?: string; redisUrl?: string }): Promise<RunningGateway> {
+  const gateway = await startGateway({ policies: POLICIES, ...options })
+  started.push(gateway)
+  return gateway
+}
+
 /** Leaves of a running gateway what a power cut leaves: this many streams open, this many finished. */
 async function killDuring(gateway: RunningGateway, streams: { open: number; finished: number }): Promise<void> {
   const token = await gateway.token()
@@ -127,14 +144,9 @@ function trueBooks({ spent, tokens }: Books, calls: { crashed: number; finished:
 
 /** Kills a gateway and starts it again on the same folder. */
 async function survive(streams: { open: number; finished: number }, ledger: { redisUrl?: string }) {
-  const killed = await startGateway({ policies: POLICIES, ...ledger })
+  const killed = await start(ledger)
   await killDuring(killed, streams)
-  return startGateway({ policies: POLICIES, dir: killed.dir, ...ledger })
-}
-
-async function dispose(gateway: RunningGateway): Promise<void> {
-  await gateway.kill()
-  await rm(gateway.dir, { recursive: true, force: true })
+  return start({ dir: killed.dir, ...ledger })
 }
 
 describe('kill -9 with the memory ledger', () => {
@@ -143,7 +155,6 @@ describe('kill -9 with the memory ledger', () => {
     const books = await readBooks(gateway)
     expect(books).toEqual(trueBooks(books, { crashed: STREAMS, finished: 0 }))
     expect(books.spent.log).toBeGreaterThan(0n)
-    await dispose(gateway)
   })
 
   it('with streams finished and open: the finished keep their cost, and no restart settles anything twice', async () => {
@@ -155,11 +166,10 @@ describe('kill -9 with the memory ledger', () => {
     await served.arrayBuffer()
     expect(await gateway.stop()).toBe(0)
 
-    const again = await startGateway({ policies: POLICIES, dir: gateway.dir })
+    const again = await start({ dir: gateway.dir })
     const later = await readBooks(again)
     expect(later).toEqual(trueBooks(later, { crashed: 20, finished: 21 }))
     expect(later.spent.log).toBeGreaterThan(books.spent.log)
-    await dispose(again)
   })
 })
 
@@ -181,13 +191,12 @@ describe('kill -9 with Redis', () => {
     const books = await readBooks(gateway)
     expect(books).toEqual(trueBooks(books, { crashed: STREAMS, finished: 0 }))
     expect(await client.keys('L:*:Z')).toEqual([])
-    await dispose(gateway)
   })
 
   it('in the middle of short calls: log and ledger agree on each that was settled, wherever the kill came', async () => {
-    const killed = await startGateway({ policies: POLICIES, redisUrl: redis.url })
+    const killed = await start({ redisUrl: redis.url })
     await killAmidCalls(killed, 300)
-    const gateway = await startGateway({ policies: POLICIES, dir: killed.dir, redisUrl: redis.url })
+    const gateway = await start({ dir: killed.dir, redisUrl: redis.url })
     const { unsettled, spent, tokens, held, verified } = await readBooks(gateway)
     expect({ unsettled, spent, tokens, verified }).toEqual({
       unsettled: 0,
@@ -199,11 +208,10 @@ describe('kill -9 with Redis', () => {
     const decided = new Set((await recordsOf(gateway.dataDir)).filter(isAdmitted).map((record) => `${record.id}.1`))
     const left: readonly { readonly id: string }[] = held.shown
     expect(left.filter(({ id }) => decided.has(id))).toEqual([])
-    await dispose(gateway)
   })
 
   it('with streams finished and open: the finished keep their cost, and the other gateway goes on', async () => {
-    await using other = await startGateway({ policies: POLICIES, redisUrl: redis.url })
+    const other = await start({ redisUrl: redis.url })
     const token = await other.token({ agent: 'elsewhere', team: 'elsewhere' })
     const stream = await openStream({ url: other.url, token, body: slow })
     await stream.seen(1)
@@ -214,6 +222,5 @@ describe('kill -9 with Redis', () => {
     // The one hold that is left is the other gateway's: recovery settles nothing but its own.
     expect(books.held).toEqual({ ...held, shown: [expect.objectContaining({ id: `${stream.id}.1` })] })
     stream.leave()
-    await dispose(gateway)
   })
 })
