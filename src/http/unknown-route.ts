@@ -18,7 +18,7 @@ export function unknownRoute(dialects: Dialects, world: { readonly ids: Ids }): 
 /** A known path with another method. */
 export function wrongMethod(allowed: string, dialects: Dialects, world: { readonly ids: Ids }): RequestHandler {
   return (request, response) => {
-    const refusal = refuse('method_not_allowed', `${request.path} takes ${allowed}, not ${request.method}.`)
+    const refusal = refuse('method_not_allowed', `This route takes ${allowed}, not ${request.method}.`)
     const context = { ...readRefusalContext(request, world.ids.next()), receipt: undefined }
     writeRefusal(response, refusal, dialects[familyOf(request)], context, { allow: allowed })
   }
