@@ -166,8 +166,12 @@ interface Draw {
 function drawn(draw: Draw, estimate: Estimate, { accumulator: { limit } }: PlannedCharge): number {
   const amount = amountOf(draw, estimate)
   if (draw.basis === 'upper' || amount <= limit) return amount
-  const guess = draw.unit === 'tokens' || draw.unit === 'output_tokens' ? estimate.outputTokens.expected : 0
-  return Math.max(limit, amount - weighed(guess, draw.weight))
+  return Math.max(limit, amountOf(draw, unanswered(estimate)))
+}
+
+/** The same call with an answer of no length. */
+function unanswered(estimate: Estimate): Estimate {
+  return { ...estimate, outputTokens: { expected: 0, upper: 0 } }
 }
 
 function amountOf({ unit, basis, weight }: Draw, estimate: Estimate): number {

@@ -70,7 +70,11 @@ describe('a plan', () => {
         limit({ name: 'calls' }),
         limit({ name: 'tokens', unit: 'tokens', shape: sliding }),
         limit({ name: 'input', unit: 'input_tokens', shape: sliding }),
-        limit({ name: 'output', unit: 'output_tokens', shape: { kind: 'gcra', amount: 9, periodMs: 1_000, burst: 9 } }),
+        limit({
+          name: 'output',
+          unit: 'output_tokens',
+          shape: { kind: 'gcra', amount: 90, periodMs: 1_000, burst: 90 },
+        }),
         limit({ name: 'quota', unit: 'tokens', shape: { kind: 'fixed', amount: 5_000, periodMs: 86_400_000 } }),
         limit({ name: 'places', unit: 'concurrent', shape: { kind: 'concurrent', amount: 4 } }),
       ],
@@ -134,11 +138,29 @@ describe('a plan', () => {
     expect(key(1)).toBe(key(2))
   })
 
+  test('cuts a guessed length of the answer to what a rate can give, but never what is sent', () => {
+    const sliding = (amount: number) => ({ kind: 'sliding', amount, periodMs: 60_000 }) as const
+    const set = policy({
+      limits: [
+        limit({ name: 'output', unit: 'output_tokens', shape: sliding(9) }),
+        limit({ name: 'both', unit: 'tokens', shape: sliding(120) }),
+        limit({ name: 'small', unit: 'tokens', shape: sliding(80) }),
+        limit({ name: 'input', unit: 'input_tokens', shape: sliding(80) }),
+      ],
+    })
+    expect(plan(set).map(({ amount }) => amount)).toEqual([9, 120, 100, 100])
+  })
+
   test('multiplies what a weighted limit draws by the level, but not places and not money', () => {
     const set = policy({
       limits: [
         limit({ name: 'calls', weighByClassification: true }),
-        limit({ name: 'tokens', unit: 'tokens', weighByClassification: true }),
+        limit({
+          name: 'tokens',
+          unit: 'tokens',
+          shape: { kind: 'sliding', amount: 10_000, periodMs: 60_000 },
+          weighByClassification: true,
+        }),
         limit({
           name: 'places',
           unit: 'concurrent',
