@@ -30,6 +30,8 @@ export async function settle(
   ending: Ending,
   world: Pick<World, 'counter' | 'calibration'>,
 ): Promise<Settlement> {
+  // An answer that this side gave up on may have been written to its end: unknown is never free.
+  if (ending.consumed !== 'nothing' && ending.givenUp === true) return settleAtBound(admitted, ending)
   const known = await find(admitted, ending, world)
   if (known.basis === 'none') return nothingSpent(admitted, ending)
   if (known.basis === 'provider_usage' && ending.truncated !== true) learn(admitted, known.usage, world)
@@ -38,21 +40,12 @@ export async function settle(
 
 async function find(admitted: Admitted, ending: Ending, world: Pick<World, 'counter'>): Promise<Known> {
   if (ending.consumed === 'nothing') return NOTHING
-  if (ending.givenUp === true) return wholeBound(admitted)
   if (ending.usage === undefined) return count(admitted, ending, world)
   const reported = { usage: ending.usage, basis: 'provider_usage' as const }
   if (isBlank(ending.usage)) return atLeastCounted(ending.usage, await count(admitted, ending, world))
   if (ending.truncated !== true) return reported
   const output = await countOutput(admitted, ending, world)
   return output > ending.usage.outputTokens ? withOutput(ending.usage, output) : reported
-}
-
-/** An answer that this side gave up on may have been written to its end: unknown is never free. */
-function wholeBound(admitted: Admitted): Known {
-  const { inputTokens, outputTokens } = admitted.facts.estimate
-  const quantities = { input: inputTokens.upper, output: outputTokens.upper }
-  const usage = { quantities, inputTokens: inputTokens.upper, outputTokens: outputTokens.upper, consistent: true }
-  return { usage, basis: 'estimate' }
 }
 
 /** No answer is made from nothing; a provider that reports zeros has reported nothing. */
@@ -115,9 +108,18 @@ function nothingSpent(admitted: Admitted, ending: Ending): Settlement {
 /** The settlement of a call that cannot be worked out: everything that was held is charged. */
 export function settleAtBound(admitted: Admitted, ending: Ending): Settlement {
   const { charges, estimate } = admitted.facts
-  const amounts = charges.map((charge) => charge.amount)
-  const flags = ['settled_at_bound']
-  return { admitted, ending, ...wholeBound(admitted), cost: estimate.cost.upper, lines: [], amounts, flags }
+  const [inputTokens, outputTokens] = [estimate.inputTokens.upper, estimate.outputTokens.upper]
+  const quantities = { input: inputTokens, output: outputTokens }
+  return {
+    admitted,
+    ending,
+    usage: { quantities, inputTokens, outputTokens, consistent: true },
+    basis: 'estimate',
+    cost: estimate.cost.upper,
+    lines: [],
+    amounts: charges.map((charge) => charge.amount),
+    flags: ['settled_at_bound'],
+  }
 }
 
 function price(admitted: Admitted, ending: Ending, known: Known): Settlement {
