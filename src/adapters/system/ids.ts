@@ -1,30 +1,37 @@
-import { randomFillSync } from 'node:crypto'
+import { randomBytes } from 'node:crypto'
 import type { Clock, Ids } from '../../ports.ts'
 
 /** Random bytes are drawn for this many ids at once: one system call for all of them. */
 const IDS_PER_DRAW = 256
 const RANDOM_BYTES = 10
+const HEX_PER_ID = RANDOM_BYTES * 2
 
 /** UUIDv7 (RFC 9562, section 5.7): 48 bits of epoch milliseconds, version, variant, 74 random bits. */
 export function createIds(clock: Clock): Ids {
-  const pool = Buffer.alloc(IDS_PER_DRAW * RANDOM_BYTES)
-  let used = pool.length
+  let pool = ''
+  let used = 0
+  let time = { ms: Number.NaN, text: '' }
   return {
     next() {
+      const ms = clock.nowMs()
+      if (ms !== time.ms) time = { ms, text: timeText(ms) }
       if (used === pool.length) {
-        randomFillSync(pool)
+        pool = randomBytes(IDS_PER_DRAW * RANDOM_BYTES).toString('hex')
         used = 0
       }
-      const random = pool.subarray(used, used + RANDOM_BYTES)
-      used += RANDOM_BYTES
-      return write(clock.nowMs(), random)
+      const hex = pool.slice(used, used + HEX_PER_ID)
+      used += HEX_PER_ID
+      return `${time.text}-7${hex.slice(0, 3)}-${variant(hex.charAt(3))}${hex.slice(4, 7)}-${hex.slice(7, 19)}`
     },
   }
 }
 
-function write(nowMs: number, random: Buffer): string {
-  const time = nowMs.toString(16).padStart(12, '0')
-  const hex = random.toString('hex')
-  const variant = (8 + (Number.parseInt(hex.charAt(3), 16) & 3)).toString(16)
-  return `${time.slice(0, 8)}-${time.slice(8)}-7${hex.slice(0, 3)}-${variant}${hex.slice(4, 7)}-${hex.slice(7, 19)}`
+function timeText(ms: number): string {
+  const time = ms.toString(16).padStart(12, '0')
+  return `${time.slice(0, 8)}-${time.slice(8)}`
+}
+
+/** The bits 10, then two random ones. */
+function variant(digit: string): string {
+  return '89ab'.charAt(Number.parseInt(digit, 16) & 3)
 }
