@@ -6,6 +6,8 @@
  * same bytes decides whether they are JSON, and for what is JSON the offsets are exact.
  */
 
+import { asBuffer } from './json-value.ts'
+
 export interface Member {
   /** The key, unescaped. */
   readonly key: string
@@ -69,7 +71,7 @@ export function scanObject(bytes: Uint8Array, from = 0): ScannedObject | ScanFau
 
 /** State of one scan. Only members of the outermost object (depth 1) are collected. */
 class Scan {
-  readonly #bytes: Uint8Array
+  readonly #bytes: Buffer
   readonly #start: number
   readonly #members: Member[] = []
   #depth = 1
@@ -83,7 +85,7 @@ class Scan {
   #last = -1
 
   constructor(bytes: Uint8Array, start: number) {
-    this.#bytes = bytes
+    this.#bytes = asBuffer(bytes)
     this.#start = start
   }
 
@@ -180,11 +182,12 @@ export function stringEnd(bytes: Uint8Array, start: number): number {
   }
 }
 
-function unquote(bytes: Uint8Array, start: number, end: number): string | undefined {
-  const text = Buffer.from(bytes.buffer, bytes.byteOffset + start, end - start).toString('utf8')
-  if (!text.includes('\\')) return text.slice(1, -1)
+/** The key between the quotes at `start` and before `end`. */
+function unquote(bytes: Buffer, start: number, end: number): string | undefined {
+  const text = bytes.toString('utf8', start + 1, end - 1)
+  if (!text.includes('\\')) return text
   try {
-    const key: unknown = JSON.parse(text)
+    const key: unknown = JSON.parse(`"${text}"`)
     return typeof key === 'string' ? key : undefined
   } catch {
     return undefined

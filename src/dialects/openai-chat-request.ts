@@ -109,6 +109,8 @@ function payloadsOf(root: JsonObject): ReadonlyMap<JsonObject, string> {
 }
 
 export function forwardChat(ask: Ask, wanted: Splice): Uint8Array {
+  const wantsUsage = wanted.includeUsage && ask.stream && !ask.wantsStreamUsage
+  if (wanted.model === ask.model && wanted.outputTokensMax === undefined && !wantsUsage) return ask.body
   const object = scanObject(ask.body)
   if (object.kind === 'fault') throw new TypeError('forward: the body is not the object that was parsed')
   const edits: Edit[] = []
@@ -116,7 +118,7 @@ export function forwardChat(ask: Ask, wanted: Splice): Uint8Array {
   if (wanted.outputTokensMax !== undefined) {
     edits.push(setMember(object, 'max_completion_tokens', String(wanted.outputTokensMax)))
   }
-  if (wanted.includeUsage && ask.stream && !ask.wantsStreamUsage) edits.push(includeUsage(ask.body, object))
+  if (wantsUsage) edits.push(includeUsage(ask.body, object))
   return splice(ask.body, edits)
 }
 
