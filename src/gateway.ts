@@ -108,7 +108,7 @@ async function serve(admitted: Admitted, dialect: Dialect, world: World, gone: A
       return false
     },
   )
-  const routed = await route({ admitted, dialect, world, gone, stop: stop.signal }).catch(async (error: unknown) => {
+  const routed = await route({ admitted, dialect, world, gone, stop }).catch(async (error: unknown) => {
     await finish(admitted, lost(admitted, world), world)
     throw error
   })

@@ -41,8 +41,8 @@ interface Route {
   readonly world: Pick<World, 'upstreams' | 'clock' | 'events'>
   /** Aborted when the caller leaves. */
   readonly gone: AbortSignal
-  /** Aborted when the call must not go on (its decision could not be put on record). */
-  readonly stop: AbortSignal
+  /** Aborted when the call must not go on: its decision could not be put on record, or its caller left long ago. */
+  readonly stop: AbortController
 }
 
 /** Sends the call to its upstream; resolves when the answer is whole or its stream has begun. */
@@ -50,7 +50,7 @@ export async function route(input: Route): Promise<Routed> {
   const { admitted, world } = input
   const abort = drainLimit(input)
   try {
-    const reply = await send(input, abort.signal)
+    const reply = await send(input)
     const streams = reply.status < 300 && isEventStream(reply)
     if (streams) return stream(input, reply, abort)
     const collected = await collect(reply.body)
@@ -64,7 +64,7 @@ export async function route(input: Route): Promise<Routed> {
   }
 }
 
-function send(input: Route, signal: AbortSignal): Promise<UpstreamReply> {
+function send(input: Route): Promise<UpstreamReply> {
   const { facts } = input.admitted
   const body = input.dialect.forward(facts.ask, {
     model: facts.target.model,
@@ -77,34 +77,28 @@ function send(input: Route, signal: AbortSignal): Promise<UpstreamReply> {
     body,
     stream: facts.ask.stream,
     headers: facts.call.wireHeaders,
-    signal,
+    signal: input.stop.signal,
   })
 }
 
 interface DrainLimit {
-  readonly signal: AbortSignal
   release(): void
 }
 
-/** Aborts the upstream at once on `stop`, and some time after the caller has gone. */
-function drainLimit(input: Route): DrainLimit {
-  const controller = new AbortController()
+/** Stops the call some time after its caller has gone; what came until then has been followed to its usage. */
+function drainLimit({ gone, stop }: Route): DrainLimit {
   let timer: NodeJS.Timeout | undefined
-  const onStop = () => controller.abort()
+  let isReleased = false
   const onGone = () => {
-    timer = setTimeout(onStop, DRAIN_AFTER_LEAVING_MS)
-    timer.unref()
+    if (!isReleased) timer = setTimeout(() => stop.abort(), DRAIN_AFTER_LEAVING_MS).unref()
   }
-  if (input.stop.aborted) onStop()
-  if (input.gone.aborted) onGone()
-  input.stop.addEventListener('abort', onStop, { once: true })
-  input.gone.addEventListener('abort', onGone, { once: true })
+  if (gone.aborted) onGone()
+  else gone.addEventListener('abort', onGone, { once: true })
   const release = () => {
+    isReleased = true
     clearTimeout(timer)
-    input.stop.removeEventListener('abort', onStop)
-    input.gone.removeEventListener('abort', onGone)
   }
-  return { signal: controller.signal, release }
+  return { release }
 }
 
 function isEventStream(reply: UpstreamReply): boolean {
