@@ -1,12 +1,15 @@
 /**
  * The HTTP face: routes in order of heat, few middlewares, nothing on that a call does not need.
  */
+import type { RequestListener, ServerResponse } from 'node:http'
 import express from 'express'
 import type { Express } from 'express'
 import { anthropicMessages } from '../dialects/anthropic-messages.ts'
 import { openaiChat } from '../dialects/openai-chat.ts'
 import type { World } from '../ports.ts'
 import type { Dialects } from './caller.ts'
+import { frontDoor } from './front-door.ts'
+import type { HotRoute } from './front-door.ts'
 import { live, ready } from './health.ts'
 import { inference } from './inference.ts'
 import { limits } from './limits.ts'
@@ -28,12 +31,17 @@ export interface AppParts {
 }
 
 /** What callers reach. Holds no state of its own. */
-export function createApp(parts: AppParts): Express {
+export function createApp(parts: AppParts): RequestListener {
   const { world } = parts
   const app = bare(parts)
+  const hot = new Map<string, HotRoute>()
+  const hotRoute = (path: string, route: HotRoute) => {
+    hot.set(path, route)
+    post(app, path, route, world)
+  }
   for (const prefix of PREFIXES) {
-    post(app, `${prefix}/chat/completions`, inference('/v1/chat/completions', openaiChat, world), world)
-    post(app, `${prefix}/messages`, inference('/v1/messages', anthropicMessages, world), world)
+    hotRoute(`${prefix}/chat/completions`, inference('/v1/chat/completions', openaiChat, world))
+    hotRoute(`${prefix}/messages`, inference('/v1/messages', anthropicMessages, world))
     get(app, `${prefix}/models`, listModels(dialects, world), world)
     get(app, `${prefix}/models/:id`, getModel(dialects, world), world)
     get(app, `${prefix}/limits`, limits(dialects, world), world)
@@ -41,11 +49,11 @@ export function createApp(parts: AppParts): Express {
   probes(app, parts)
   publicKeys(app, world)
   if (!parts.adminApart) operations(app, parts)
-  return closed(app, world)
+  return frontDoor({ hot, prepare: closing(parts), rest: closed(app, world) })
 }
 
 /** What only operators reach, when they have a port of their own. */
-export function createAdminApp(parts: AppParts): Express {
+export function createAdminApp(parts: AppParts): RequestListener {
   const app = bare(parts)
   probes(app, parts)
   operations(app, parts)
@@ -56,12 +64,19 @@ export function createAdminApp(parts: AppParts): Express {
 function bare(parts: AppParts): Express {
   const app = express()
   app.disable('x-powered-by').disable('etag').set('query parser', 'simple')
+  const prepare = closing(parts)
   app.use((_request, response, next) => {
-    // During shutdown every answer ends its connection, or a busy client would keep it for ever.
-    if (parts.draining()) response.setHeader('connection', 'close')
+    prepare(response)
     next()
   })
   return app
+}
+
+/** During shutdown every answer ends its connection, or a busy client would keep it for ever. */
+function closing({ draining }: AppParts): (response: ServerResponse) => void {
+  return (response) => {
+    if (draining()) response.setHeader('connection', 'close')
+  }
 }
 
 function closed(app: Express, world: World): Express {

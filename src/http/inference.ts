@@ -1,13 +1,13 @@
-import type { RequestHandler } from 'express'
 import type { Dialect } from '../domain/dialect.ts'
 import { refuse } from '../domain/refusal.ts'
 import { handle } from '../gateway.ts'
 import type { World } from '../ports.ts'
 import { writeOutcome, writeRefusal } from './answer.ts'
+import type { HotRoute } from './front-door.ts'
 import { callerGone, readCall, readRefusalContext } from './request-context.ts'
 
 /** One inference route: reads the call, hands it to the gateway, writes what comes back. */
-export function inference(endpoint: string, dialect: Dialect, world: World): RequestHandler {
+export function inference(endpoint: string, dialect: Dialect, world: World): HotRoute {
   return async (request, response) => {
     const call = readCall(request, endpoint, world)
     const context = readRefusalContext(request, call.id)
