@@ -6,7 +6,7 @@ import type { Refusal } from '../domain/refusal.ts'
 import { refusalRow } from '../domain/refusal.ts'
 
 /** Longer waits are not advised: SDKs differ wildly above it (ignore it, or sleep for an hour). */
-export const RETRY_AFTER_MAX_MS = 60_000
+const RETRY_AFTER_MAX_MS = 60_000
 
 /** What "soon" means when the refusal does not know better: calls in flight settle within seconds. */
 const RETRY_SOON_MS = 1000

@@ -10,7 +10,3 @@ export const DIALECTS = {
   'openai-chat': openaiChat,
   'anthropic-messages': anthropicMessages,
 } as const satisfies Record<DialectName, Dialect>
-
-export function dialectNamed(name: DialectName): Dialect {
-  return DIALECTS[name]
-}
