@@ -19,7 +19,7 @@ export class TurnedClock implements Clock {
 }
 
 /** What was told to operators, in order: the event's name and its first two facts. */
-export function recordingEvents() {
+function recordingEvents() {
   const seen: (readonly unknown[])[] = []
   const tell =
     (name: string) =>
