@@ -3,7 +3,7 @@
  * holds every implementation to it.
  */
 import type { Accumulator, AccumulatorState } from './domain/accumulator.ts'
-import type { AuditRecord, RecordDraft } from './domain/audit-record.ts'
+import type { AuditRecord, WrittenDraft } from './domain/audit-record.ts'
 import type { DialectName } from './domain/ask.ts'
 import type { Calibration } from './domain/calibration.ts'
 import type { Decision } from './domain/decision.ts'
@@ -133,7 +133,7 @@ export interface Signed {
 export interface AuditLog extends AsyncDisposable {
   /** Origin of this log. */
   readonly origin: string
-  append(draft: RecordDraft, options?: { readonly receipt?: boolean }): Promise<Signed>
+  append(draft: WrittenDraft, options?: { readonly receipt?: boolean }): Promise<Signed>
   /** False while appends would be rejected: admission checks it before anything is reserved. */
   writable(): boolean
   /** Verification key in C2SP vkey form and the receipt keys as a JWKS. */

@@ -9,7 +9,7 @@ import type { Cli } from './output.ts'
 import { json, table } from './output.ts'
 import { readDataFolder, readSettings, withSettings } from './settings.ts'
 import { listOf, membersOf, textOf } from '../domain/record-members.ts'
-import { writeAmount } from '../domain/records.ts'
+import { writeAmount } from '../domain/record-texts.ts'
 
 /** Open holds listed at most: the oldest are the ones somebody looks for. */
 const HOLDS_SHOWN_MAX = 100

@@ -3,7 +3,7 @@
  * it puts the record in order. Keys are lower case, numbers are integers, money is a string with nine decimals, times are
  * RFC 3339 in UTC with three decimals; an absent value has no key. No content, no credential, no name of a person.
  */
-import { canonicalJson } from './canonical-json.ts'
+import { canonicalJson, CanonicalText } from './canonical-json.ts'
 
 /** A JSON value as records may hold it: no floats, no null. */
 export type RecordValue =
@@ -36,6 +36,14 @@ export interface RecordDraft {
   readonly [key: string]: RecordValue | undefined
 }
 
+/** A draft of which some members are text already; what the log itself reads (`dec`, `ref`) is not among them. */
+export interface WrittenDraft {
+  readonly v: 1
+  readonly type: RecordType
+  readonly id: string
+  readonly [key: string]: RecordValue | CanonicalText | undefined
+}
+
 /** A record as it stands in the log. */
 export interface AuditRecord extends RecordDraft {
   /** Origin of the log; binds the record to it. */
@@ -60,23 +68,49 @@ export type RecordParts = readonly [string, string, string, string]
 
 const ASSIGNED_BY_LOG: ReadonlySet<string> = new Set(['log', 'seq', 't'])
 
-export function recordParts(draft: RecordDraft): RecordParts {
-  const slots: readonly [Slot, Slot, Slot, Slot] = [{}, {}, {}, {}]
-  for (const key of Object.keys(draft)) {
-    if (draft[key] === undefined) continue
+export function recordParts(draft: WrittenDraft): RecordParts {
+  const parts: [string, string, string, string] = ['', '', '', '']
+  let slot: Slot = 0
+  let run: Run = {}
+  for (const key of inOrder(Object.keys(draft))) {
+    const value = draft[key]
+    if (value === undefined) continue
     if (ASSIGNED_BY_LOG.has(key)) throw new TypeError(`record.${key}: only the log assigns it`)
-    slots[key < 'log' ? 0 : key < 'seq' ? 1 : key < 't' ? 2 : 3][key] = draft[key]
+    const own = slotOf(key)
+    const isText = value instanceof CanonicalText
+    if (own !== slot || isText) {
+      parts[slot] += membersOf(run)
+      run = {}
+      slot = own
+    }
+    if (isText) parts[slot] += `${JSON.stringify(key)}:${value.text},`
+    else run[key] = value
   }
-  // The last part holds `type` and `v`, and nothing follows it.
-  return [partOf(slots[0], ','), partOf(slots[1], ','), partOf(slots[2], ','), partOf(slots[3], '')]
+  parts[slot] += membersOf(run)
+  // The last part holds `type` and `v`, so it ends in a comma that nothing follows.
+  parts[3] = parts[3].slice(0, -1)
+  return parts
 }
 
-type Slot = { [key: string]: RecordValue | undefined }
+type Slot = 0 | 1 | 2 | 3
 
-/** The members as text without their braces. */
-function partOf(slot: Slot, end: string): string {
-  const text = canonicalJson(slot, 'record').slice(1, -1)
-  return text === '' ? '' : text + end
+/** Members that stand side by side and are written at once. */
+type Run = { [key: string]: RecordValue }
+
+function slotOf(key: string): Slot {
+  if (key < 'log') return 0
+  if (key < 'seq') return 1
+  return key < 't' ? 2 : 3
+}
+
+function inOrder(keys: readonly string[]): readonly string[] {
+  return keys.every((key, index) => index === 0 || (keys[index - 1] ?? '') < key) ? keys : keys.toSorted()
+}
+
+/** The members as text without their braces, each followed by a comma. */
+function membersOf(run: Run): string {
+  const text = canonicalJson(run, 'record')
+  return text === '{}' ? '' : `${text.slice(1, -1)},`
 }
 
 /** RFC 8785 text of the record, without a line end. */
@@ -114,7 +148,7 @@ function isRecord(value: unknown): value is AuditRecord {
 export type Settles = { readonly kind: 'opens' | 'closes'; readonly decisionId: string } | { readonly kind: 'neither' }
 
 /** An admitted call owes a settlement; a settlement pays it. */
-export function settlesOf(record: RecordDraft): Settles {
+export function settlesOf(record: WrittenDraft): Settles {
   if (record.type === 'decision') {
     const out = memberOf(record['dec'], 'out')
     return out === 'admit' || out === 'degrade' ? { kind: 'opens', decisionId: record.id } : { kind: 'neither' }
@@ -124,7 +158,7 @@ export function settlesOf(record: RecordDraft): Settles {
 }
 
 /** A string member of a nested object of a record. */
-export function memberOf(value: RecordValue | undefined, key: string): string | undefined {
+export function memberOf(value: RecordValue | CanonicalText | undefined, key: string): string | undefined {
   if (typeof value !== 'object') return undefined
   const member: unknown = Object.getOwnPropertyDescriptor(value, key)?.value
   return typeof member === 'string' ? member : undefined

@@ -7,6 +7,15 @@
 /** Deeper than any record or policy; ends a cycle before the stack does. */
 const MAX_DEPTH = 64
 
+/** Text that is canonical JSON already: what thousands of records have in common is written once. */
+export class CanonicalText {
+  readonly text: string
+
+  constructor(text: string) {
+    this.text = text
+  }
+}
+
 /** `path` names the value in errors. */
 export function canonicalJson(value: unknown, path = '$'): string {
   return isCanonical(value, 0) ? JSON.stringify(value) : textOf(value, path, 0)

@@ -3,25 +3,19 @@
  * is long; `audit query` gives them their full names, and stand in the order of their canonical text, which is then written
  * without sorting.
  */
-import type { AccumulatorState } from './accumulator.ts'
-import type { RecordDraft } from './audit-record.ts'
+import type { RecordDraft, WrittenDraft } from './audit-record.ts'
+import type { CanonicalText } from './canonical-json.ts'
 import type { Call } from './call.ts'
-import type { PlannedCharge } from './charges.ts'
 import type { Decision, Facts } from './decision.ts'
 import type { Identity } from './identity.ts'
-import { formatAmount, formatUsd, toNanoUsd } from './money.ts'
-import type { Unit } from './policy.ts'
+import { formatUsd, toNanoUsd } from './money.ts'
 import { listOf, membersOf } from './record-members.ts'
 import type { Members } from './record-members.ts'
+import { actorText, decidedBuckets, settledBuckets } from './record-texts.ts'
 import { refusalRow } from './refusal.ts'
 import type { Refusal } from './refusal.ts'
 import type { Settlement } from './settlement.ts'
 import type { Usage } from './usage.ts'
-
-/** An amount as its unit is written: dollars with nine decimals, everything else as an integer. */
-export function writeAmount(unit: Unit, amount: number): string | number {
-  return unit === 'usd' ? formatAmount(Math.trunc(amount)) : Math.trunc(amount)
-}
 
 /** Roles on record: real callers have a handful; all 500 that a token may carry would not fit in a record. */
 const ROLES_RECORDED_MAX = 32
@@ -32,8 +26,11 @@ const MODEL_NAME = /^[\w.:/@+-]{1,128}$/
 /** Longest path of a field on record; a longer one is made of the caller's own text. */
 const FIELD_MAX = 128
 
-function actor(identity: Identity | undefined, pseudonym: string | undefined): Members | undefined {
-  if (identity === undefined) return undefined
+function actor(identity: Identity, pseudonym: string | undefined): CanonicalText {
+  return actorText(identity, pseudonym, () => actorMembers(identity, pseudonym))
+}
+
+function actorMembers(identity: Identity, pseudonym: string | undefined): Members {
   const { tenant, team, agent, client, classification, tier, lane, run } = identity.single
   return {
     actors: identity.actors.length > 0 ? identity.actors : undefined,
@@ -65,26 +62,6 @@ function models(facts: Facts, answered?: string): Members | undefined {
   }
 }
 
-function bucket(charge: PlannedCharge, state: AccumulatorState | undefined): Members {
-  const { accumulator, amount, unit } = charge
-  return {
-    end: windowEnd(charge),
-    held: state && writeAmount(unit, state.held),
-    id: accumulator.key,
-    kind: accumulator.shape.kind,
-    lim: state && writeAmount(unit, state.limit),
-    need: writeAmount(unit, amount),
-    ok: state && state.settled + state.held + amount <= state.limit,
-    rule: charge.rule,
-    unit,
-    used: state && writeAmount(unit, state.settled),
-  }
-}
-
-function buckets(facts: Facts): readonly Members[] | undefined {
-  return facts.charges?.map((charge, index) => bucket(charge, facts.states?.[index]))
-}
-
 function estimated(facts: Facts): Members | undefined {
   const { estimate, ask } = facts
   if (estimate === undefined || ask === undefined) return undefined
@@ -113,11 +90,11 @@ function refusedWith(refusal: Refusal): Members {
 }
 
 /** The record of one decision; its id is the call's id. */
-export function decisionRecord(decision: Decision, pseudonym: string | undefined, decidedInMs: number): RecordDraft {
+export function decisionRecord(decision: Decision, pseudonym: string | undefined, decidedInMs: number): WrittenDraft {
   const { facts } = decision
   return {
-    act: actor(facts.identity, pseudonym),
-    bkt: buckets(facts),
+    act: facts.identity && actor(facts.identity, pseudonym),
+    bkt: facts.charges && decidedBuckets(facts.charges, facts.states),
     dec: decision.kind === 'admitted' ? { out: 'admit' } : refusedWith(decision.refusal),
     est: estimated(facts),
     id: facts.call.id,
@@ -160,14 +137,14 @@ function used(usage: Usage): Members {
 }
 
 /** The record of what a call really was; `ref.id` is the decision it closes. */
-export function settlementRecord(settlement: Settlement, id: string, pseudonym: string | undefined): RecordDraft {
+export function settlementRecord(settlement: Settlement, id: string, pseudonym: string | undefined): WrittenDraft {
   const { admitted, ending } = settlement
   const { facts } = admitted
   const delta = toNanoUsd(settlement.cost - facts.estimate.cost.upper)
   return {
     act: actor(facts.identity, pseudonym),
     basis: settlement.basis,
-    bkt: facts.charges.map((charge, index) => settledBucket(charge, settlement.amounts[index] ?? charge.amount)),
+    bkt: settledBuckets(facts.charges, settlement.amounts),
     flags: settlement.flags.length > 0 ? settlement.flags : undefined,
     http: ending.status,
     id,
@@ -187,25 +164,6 @@ export function settlementRecord(settlement: Settlement, id: string, pseudonym: 
     use: used(settlement.usage),
     v: 1,
   }
-}
-
-function settledBucket(charge: PlannedCharge, actual: number): Members {
-  const { accumulator, amount, unit } = charge
-  return {
-    act: writeAmount(unit, actual),
-    end: windowEnd(charge),
-    held: writeAmount(unit, amount),
-    id: accumulator.key,
-    kind: accumulator.shape.kind,
-    rule: charge.rule,
-    unit,
-  }
-}
-
-/** Epoch milliseconds at which the charged window ends; a restarted process skips windows that are over. */
-function windowEnd(charge: PlannedCharge): number | undefined {
-  const { shape } = charge.accumulator
-  return shape.kind === 'budget' && shape.window !== null ? shape.window.endMs : undefined
 }
 
 /**

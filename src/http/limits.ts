@@ -1,6 +1,6 @@
 import type { RequestHandler } from 'express'
 import { standingCharges } from '../domain/charges.ts'
-import { writeAmount } from '../domain/records.ts'
+import { writeAmount } from '../domain/record-texts.ts'
 import { refuse } from '../domain/refusal.ts'
 import type { World } from '../ports.ts'
 import { writeRefusal } from './answer.ts'

@@ -5,7 +5,7 @@
 import { dirname, join } from 'node:path'
 import { Worker } from 'node:worker_threads'
 import { recordParts, RECORD_BYTES_MAX, settlesOf } from '../../domain/audit-record.ts'
-import type { AuditRecord, RecordDraft, RecordParts } from '../../domain/audit-record.ts'
+import type { AuditRecord, RecordParts, WrittenDraft } from '../../domain/audit-record.ts'
 import { AuditUnavailable } from '../../domain/failures.ts'
 import type { AuditLog, Clock, Signed } from '../../ports.ts'
 import { readRecords } from './log-reader.ts'
@@ -127,7 +127,7 @@ class ThreadedAuditLog implements OpenedAuditLog {
     worker.on('exit', () => this.#fail('the thread that writes the log has ended'))
   }
 
-  async append(draft: RecordDraft, options: { readonly receipt?: boolean } = {}): Promise<Signed> {
+  async append(draft: WrittenDraft, options: { readonly receipt?: boolean } = {}): Promise<Signed> {
     if (this.#failure !== undefined) throw new AuditUnavailable(this.#failure)
     const parts = recordParts(draft)
     const bytes = this.#bytesOf(parts)

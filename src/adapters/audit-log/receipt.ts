@@ -6,7 +6,7 @@ import { sign } from 'node:crypto'
 import type { KeyObject } from 'node:crypto'
 import { canonicalJson } from '../../domain/canonical-json.ts'
 import { memberOf, recordTime } from '../../domain/audit-record.ts'
-import type { RecordDraft } from '../../domain/audit-record.ts'
+import type { WrittenDraft } from '../../domain/audit-record.ts'
 import { publicJwk } from './log-keys.ts'
 import type { ReceiptClaims } from './messages.ts'
 
@@ -18,7 +18,7 @@ export interface ReceiptPlace {
 }
 
 /** What a receipt says of a record: how it was decided, or what kind of record it is. */
-export function claimsOf(draft: RecordDraft): ReceiptClaims {
+export function claimsOf(draft: WrittenDraft): ReceiptClaims {
   const { id, type } = draft
   return { id, out: memberOf(draft['dec'], 'out') ?? type, code: memberOf(draft['dec'], 'code') }
 }
