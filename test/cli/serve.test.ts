@@ -8,6 +8,7 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
+import { isAdmitted, openIn, recordsOf } from '../support/books.ts'
 import { openStream, post } from '../support/calls.ts'
 import { runCli } from '../support/cli.ts'
 import { startGateway } from '../support/gateway.ts'
@@ -190,6 +191,26 @@ describe('serve with a configuration', () => {
     const exited = once(child, 'exit')
     child.kill('SIGINT')
     expect(await exited).toEqual([0, null])
+  })
+
+  it('settles what a caller has asked for that left before its answer', async () => {
+    await using gateway = await startGateway({ policies: policySet('', '{latency: 1500ms, outputTokens: 7}') })
+    const leaving = new AbortController()
+    const body = { model: 'sim-small', max_tokens: 20, messages: [{ role: 'user', content: 'Hi' }] }
+    const answer = fetch(`${gateway.url}/v1/chat/completions`, {
+      method: 'POST',
+      headers: { authorization: `Bearer ${await gateway.token()}` },
+      body: JSON.stringify(body),
+      signal: leaving.signal,
+    }).catch(() => 'left')
+    await until('the call is admitted', async () => (await recordsOf(gateway.dataDir)).some(isAdmitted) || undefined)
+    leaving.abort()
+    expect(await answer).toBe('left')
+    expect(await gateway.stop()).toBe(0)
+    const records = await recordsOf(gateway.dataDir)
+    expect(openIn(records)).toEqual([])
+    const settled = records.find((record) => record.type === 'settle')
+    expect(settled).toMatchObject({ out: 'client_abort', basis: 'provider_usage', use: { out: 7 } })
   })
 
   it('ends at once at the second signal, although a stream is open', async () => {
