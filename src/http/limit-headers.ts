@@ -16,17 +16,20 @@ interface Standing {
 
 /** Headers for an answer or a refusal; empty when nothing was read from the ledger. */
 export function limitHeaders(facts: Facts, family: Family): Readonly<Record<string, string>> {
+  const headers: Record<string, string> = {}
   const { charges, states, call } = facts
-  if (charges === undefined || states === undefined || charges.length === 0) return {}
-  const standings = charges.flatMap((charge, index) => {
-    const state = states[index]
-    return state === undefined ? [] : [standing(charge, state, call.startedAtMs)]
-  })
-  return {
-    ...dialectHeaders(standings, family, call.startedAtMs),
-    ...standardHeaders(standings),
-    ...budgetHeader(standings),
+  if (charges === undefined || states === undefined) return headers
+  const standings: Standing[] = []
+  for (let index = 0; index < charges.length; index += 1) {
+    const [charge, state] = [charges[index], states[index]]
+    if (charge !== undefined && state !== undefined) standings.push(standing(charge, state, call.startedAtMs))
   }
+  const own = family === 'anthropic' ? anthropicHeaders : openaiHeaders
+  own(headers, 'requests', nearest(standings, isOfRequests), call.startedAtMs)
+  own(headers, 'tokens', nearest(standings, isOfTokens), call.startedAtMs)
+  standardHeaders(headers, standings)
+  budgetHeader(headers, nearest(standings, isOfBudget))
+  return headers
 }
 
 function standing(charge: PlannedCharge, state: AccumulatorState, nowMs: number): Standing {
@@ -51,34 +54,42 @@ function resetAfter(charge: PlannedCharge, state: AccumulatorState, nowMs: numbe
   }
 }
 
-/** The standing with the smallest share left: the one that will refuse first. */
-function nearest(standings: readonly Standing[]): Standing | undefined {
+const isOfRequests = ({ charge }: Standing) => charge.unit === 'requests'
+
+const isOfTokens = ({ charge: { unit } }: Standing) =>
+  unit === 'tokens' || unit === 'input_tokens' || unit === 'output_tokens'
+
+const isOfBudget = ({ charge }: Standing) => charge.ruleKind === 'budget'
+
+/** Of those that count, the standing with the smallest share left: the one that will refuse first. */
+function nearest(standings: readonly Standing[], counts: (standing: Standing) => boolean): Standing | undefined {
   let found: Standing | undefined
   for (const next of standings) {
+    if (!counts(next)) continue
     if (found === undefined || next.remaining * found.limit < found.remaining * next.limit) found = next
   }
   return found
 }
 
-const HEADER_UNITS = { requests: ['requests'], tokens: ['tokens', 'input_tokens', 'output_tokens'] } as const
+type Name = 'requests' | 'tokens'
 
-function dialectHeaders(standings: readonly Standing[], family: Family, nowMs: number): Record<string, string> {
-  const headers: Record<string, string> = {}
-  for (const [name, units] of Object.entries(HEADER_UNITS)) {
-    const found = nearest(standings.filter((entry) => units.some((unit) => unit === entry.charge.unit)))
-    if (found === undefined) continue
-    const [limit, remaining] = [String(found.limit), String(found.remaining)]
-    if (family === 'anthropic') {
-      headers[`anthropic-ratelimit-${name}-limit`] = limit
-      headers[`anthropic-ratelimit-${name}-remaining`] = remaining
-      headers[`anthropic-ratelimit-${name}-reset`] = new Date(nowMs + found.resetMs).toISOString()
-    } else {
-      headers[`x-ratelimit-limit-${name}`] = limit
-      headers[`x-ratelimit-remaining-${name}`] = remaining
-      headers[`x-ratelimit-reset-${name}`] = goDuration(found.resetMs)
-    }
-  }
-  return headers
+function openaiHeaders(headers: Record<string, string>, name: Name, found: Standing | undefined): void {
+  if (found === undefined) return
+  headers[`x-ratelimit-limit-${name}`] = String(found.limit)
+  headers[`x-ratelimit-remaining-${name}`] = String(found.remaining)
+  headers[`x-ratelimit-reset-${name}`] = goDuration(found.resetMs)
+}
+
+function anthropicHeaders(
+  headers: Record<string, string>,
+  name: Name,
+  found: Standing | undefined,
+  nowMs: number,
+): void {
+  if (found === undefined) return
+  headers[`anthropic-ratelimit-${name}-limit`] = String(found.limit)
+  headers[`anthropic-ratelimit-${name}-remaining`] = String(found.remaining)
+  headers[`anthropic-ratelimit-${name}-reset`] = new Date(nowMs + found.resetMs).toISOString()
 }
 
 /** OpenAI writes resets as Go durations: `120ms`, `1s`, `6m0s`. */
@@ -92,14 +103,18 @@ function goDuration(ms: number): string {
 }
 
 /** `RateLimit-Policy` and `RateLimit` of draft-ietf-httpapi-ratelimit-headers-11, one item a rule. */
-function standardHeaders(standings: readonly Standing[]): Record<string, string> {
-  const rates = standings.filter((entry) => entry.charge.unit !== 'usd')
-  if (rates.length === 0) return {}
-  const policy = rates.map((entry) => `"${entry.charge.rule}";q=${entry.limit}${unitParameter(entry)}`)
-  const state = rates.map(
-    (entry) => `"${entry.charge.rule}";r=${entry.remaining};t=${Math.ceil(entry.resetMs / 1_000)}`,
-  )
-  return { 'ratelimit-policy': policy.join(', '), ratelimit: state.join(', ') }
+function standardHeaders(headers: Record<string, string>, standings: readonly Standing[]): void {
+  let [policy, state] = ['', '']
+  for (const entry of standings) {
+    const { rule, unit } = entry.charge
+    if (unit === 'usd') continue
+    const comma = policy === '' ? '' : ', '
+    policy += `${comma}"${rule}";q=${entry.limit}${unitParameter(entry)}`
+    state += `${comma}"${rule}";r=${entry.remaining};t=${Math.ceil(entry.resetMs / 1_000)}`
+  }
+  if (policy === '') return
+  headers['ratelimit-policy'] = policy
+  headers['ratelimit'] = state
 }
 
 function unitParameter(entry: Standing): string {
@@ -107,9 +122,8 @@ function unitParameter(entry: Standing): string {
   return entry.charge.unit === 'concurrent' ? ';qu="concurrent-requests"' : ';qu="tokens"'
 }
 
-function budgetHeader(standings: readonly Standing[]): Record<string, string> {
-  const found = nearest(standings.filter((entry) => entry.charge.ruleKind === 'budget'))
-  if (found === undefined || found.limit === 0) return {}
+function budgetHeader(headers: Record<string, string>, found: Standing | undefined): void {
+  if (found === undefined || found.limit === 0) return
   const used = Math.floor(((found.limit - found.remaining) / found.limit) * 100)
-  return { 'x-tollgate-budget': `${found.charge.rule};used=${used}%` }
+  headers['x-tollgate-budget'] = `${found.charge.rule};used=${used}%`
 }
