@@ -123,6 +123,22 @@ describe('a plan', () => {
     ])
   })
 
+  test('of one caller counts in the window of its own instant, whichever was planned before', () => {
+    const set = policy({
+      limits: [limit({ name: 'rate' })],
+      budgets: [budget({ name: 'hour', period: 'hour' }), budget({ name: 'month' }), budget({ period: 'lifetime' })],
+    })
+    const caller = identity()
+    const instants = [NOW, NOW + 3_600_000, NOW - 1, NOW + 40 * 86_400_000, NOW, NOW + 1]
+    for (const nowMs of instants) {
+      const planned = planCharges(set, caller, ask, target, estimate(), nowMs)
+      const fresh = planCharges(set, identity(), ask, target, estimate(), nowMs)
+      expect(planned).toEqual(fresh)
+    }
+    const hours = instants.map((nowMs) => standingCharges(set, caller, nowMs).map(({ accumulator }) => accumulator.key))
+    expect(new Set(hours.flat()).size).toBe(2 + 4 + 2)
+  })
+
   test('names the window in the key and the reset, so that a new window is a new counter', () => {
     const set = policy({ budgets: [budget({ id: 'AAAAAAAA' })] })
     const [charge] = plan(set)

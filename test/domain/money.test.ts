@@ -3,6 +3,7 @@ import { describe, expect, test } from 'vitest'
 import {
   AMOUNT_MAX,
   divideRoundingUp,
+  formatAmount,
   formatUsd,
   parseFormattedUsd,
   parseUsd,
@@ -20,6 +21,16 @@ describe('money', () => {
         expect(parseFormattedUsd(formatUsd(signed))).toBe(signed)
       }),
     )
+  })
+
+  test('what a ledger counts is written as the money that it is, however large', () => {
+    fc.assert(
+      fc.property(fc.oneof(fc.maxSafeInteger(), fc.integer()), (counted) => {
+        expect(formatAmount(counted)).toBe(formatUsd(toNanoUsd(BigInt(counted))))
+      }),
+    )
+    expect(formatAmount(1e22)).toBe('10000000000000.000000000')
+    expect(() => formatAmount(Number.NaN)).toThrow(RangeError)
   })
 
   test('a decimal is exactly its nano-dollars', () => {

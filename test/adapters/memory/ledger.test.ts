@@ -87,3 +87,35 @@ test('a clock that steps back neither empties a ring nor fills a bucket', async 
     shortfalls: [{ index: 0 }, { index: 1, retryAfterMs: 61_000 }],
   })
 })
+
+test('what leaves a ring stays out when more is charged later', async () => {
+  const { clock, ledger } = open()
+  const one = accumulator({ kind: 'sliding', windowMs: 6_000, slots: 6 }, 10)
+  const settled: number[] = []
+  for (let second = 0; second < 20; second += 1) {
+    await hold(ledger, [take(one, 1)])
+    settled.push((await ledger.balances([one]))[0]?.settled ?? 0)
+    clock.now += 1_000
+  }
+  // Six sub-windows and the one that has begun.
+  expect(settled).toEqual([1, 2, 3, 4, 5, 6, ...Array.from({ length: 14 }, () => 7)])
+})
+
+test('a refusal leaves a ring as it was, also for a clock that steps back after it', async () => {
+  const { clock, ledger } = open()
+  const one = accumulator({ kind: 'sliding', windowMs: 6_000, slots: 6 }, 10)
+  await hold(ledger, [take(one, 5)])
+  clock.now += 3_000
+  await hold(ledger, [take(one, 5)])
+  clock.now += 4_000
+  expect(await ledger.reserve(asks([take(one, 6)]))).toMatchObject({ kind: 'refused', shortfalls: [{ index: 0 }] })
+  clock.now -= 4_000
+  expect(await ledger.balances([one])).toEqual([{ limit: 10, settled: 10, held: 0 }])
+})
+
+test('of two limits of one version the one that is asked with counts', async () => {
+  const { ledger } = open()
+  await hold(ledger, [take(lifetime(10, { limitVersion: 3 }), 5)])
+  expect(await ledger.balances([lifetime(20, { limitVersion: 3 })])).toMatchObject([{ limit: 20 }])
+  expect(await ledger.balances([lifetime(20, { limitVersion: 2 })])).toMatchObject([{ limit: 10 }])
+})
