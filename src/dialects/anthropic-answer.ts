@@ -2,7 +2,7 @@
  * Reads a complete, non-streamed message.
  */
 import type { Usage } from '../domain/usage.ts'
-import { memberReader } from './json-answer.ts'
+import { memberReader, wholeText } from './json-answer.ts'
 import { outputStrings } from './output-text.ts'
 import { messageUsage } from './anthropic-usage.ts'
 
@@ -12,5 +12,6 @@ export function messageAnswerUsage(body: Uint8Array): Usage | undefined {
 }
 
 export function messageAnswerTexts(body: Uint8Array): readonly string[] {
-  return outputStrings(memberReader(body)?.('content'))
+  const content = memberReader(body)?.('content')
+  return Array.isArray(content) ? outputStrings(content) : wholeText(body)
 }

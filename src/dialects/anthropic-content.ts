@@ -59,7 +59,21 @@ function readBlock(type: string, block: JsonObject, { at, fields, content }: Pla
   if (type === 'image') readImage(block['source'], content)
   else if (type === 'document') readDocument(block['source'], { at, fields, content })
   else if (type === 'tool_result') readBlocks(block['content'], `${at}.content`, fields, content)
-  else if (!TEXT_BLOCKS.has(type) && !INLINE_RESULT.test(type)) content.opaque.add(`messages[].content[].${type}`)
+  else if (INLINE_RESULT.test(type)) readResult(block, content)
+  else if (!TEXT_BLOCKS.has(type)) content.opaque.add(`messages[].content[].${type}`)
+}
+
+/** What a server tool brought back: text costs its bytes, anything with a source is more than can be seen here. */
+function readResult(value: unknown, content: Content): void {
+  if (Array.isArray(value)) {
+    for (const item of value) readResult(item, content)
+    return
+  }
+  if (!isObject(value)) return
+  const { source, type, file_id: fileId } = value
+  const isText = !isObject(source) || source['type'] === 'text' || source['type'] === 'content'
+  if (!isText || fileId !== undefined || type === 'image') content.opaque.add('messages[].content[].*_tool_result')
+  for (const member of Object.values(value)) readResult(member, content)
 }
 
 /** Inline, by URL or by file id: an image never costs more than the model's largest image. */

@@ -32,20 +32,41 @@ export interface ScannedObject {
 
 export interface ScanFault {
   readonly kind: 'fault'
-  readonly fault: 'not_an_object' | 'too_deep' | 'too_many' | 'malformed'
+  readonly fault: 'not_an_object' | 'too_deep' | 'too_many' | 'too_much_space' | 'malformed'
+}
+
+/** What one scan takes at most; without bounds the bytes themselves are the bound. */
+export interface ScanBounds {
+  readonly valuesMax: number
+  readonly spaceBytesMax: number
 }
 
 /** Deepest nesting accepted: far above any real request, far below what exhausts a recursive reader further on. */
 export const JSON_DEPTH_MAX = 128
 
 /**
- * Most values accepted. Real requests have thousands; a parser needs a tenth of a second for a million small ones, and
- * the whole process waits for it.
+ * Most values accepted of a caller. Real requests have thousands; a parser needs a tenth of a second for a million small
+ * ones, and the whole process waits for it. An answer may have more (log probabilities do): it was paid for, and its
+ * usage must be found however long it is.
  */
 export const JSON_VALUES_MAX = 200_000
 
+/** Most white space accepted of a caller, strings apart: generous for an indented body, too little to wait for. */
+export const JSON_SPACE_BYTES_MAX = 1024 * 1024
+
+/** Bounds of a body that a caller sent. */
+export const CALLER_BOUNDS: ScanBounds = { valuesMax: JSON_VALUES_MAX, spaceBytesMax: JSON_SPACE_BYTES_MAX }
+
+/** Most members of the outermost object, whoever sent it: each one is kept in memory. */
+const MEMBERS_MAX = JSON_VALUES_MAX
+
+const NO_BOUNDS: ScanBounds = { valuesMax: Infinity, spaceBytesMax: Infinity }
+
 /** So many bytes of a string are walked before a native search is tried, which pays only on long plain text. */
 const WALKED_BYTES = 64
+
+/** Where searches keep ending at escaped quotes close by, up to so many bytes are walked before the next one. */
+const WALKED_BYTES_MAX = 64 * 1024
 
 const QUOTE = 0x22
 const BACKSLASH = 0x5c
@@ -62,21 +83,30 @@ export function isJsonSpace(byte: number | undefined): boolean {
 }
 
 /** Scans the object that starts at or after `from` (white space before it is skipped). */
-export function scanObject(bytes: Uint8Array, from = 0): ScannedObject | ScanFault {
-  let start = from
-  while (isJsonSpace(bytes[start])) start += 1
+export function scanObject(bytes: Uint8Array, from = 0, bounds: ScanBounds = NO_BOUNDS): ScannedObject | ScanFault {
+  const start = spaceEnd(bytes, from)
+  if (start - from > bounds.spaceBytesMax) return { kind: 'fault', fault: 'too_much_space' }
   if (bytes[start] !== OPEN_BRACE) return { kind: 'fault', fault: 'not_an_object' }
-  return new Scan(bytes, start).run()
+  return new Scan(bytes, start, bounds).run()
+}
+
+/** Offset of the first byte at or after `from` that is not white space. */
+function spaceEnd(bytes: Uint8Array, from: number): number {
+  let at = from
+  while (isJsonSpace(bytes[at])) at += 1
+  return at
 }
 
 /** State of one scan. Only members of the outermost object (depth 1) are collected. */
 class Scan {
   readonly #bytes: Buffer
   readonly #start: number
+  readonly #bounds: ScanBounds
   readonly #members: Member[] = []
   #depth = 1
   #colons = 0
   #commas = 0
+  #spaceBytes = 0
   #keyStart = -1
   #keyEnd = -1
   #afterColon = false
@@ -84,9 +114,10 @@ class Scan {
   /** Offset after the last byte that was not white space. */
   #last = -1
 
-  constructor(bytes: Uint8Array, start: number) {
+  constructor(bytes: Uint8Array, start: number, bounds: ScanBounds) {
     this.#bytes = asBuffer(bytes)
     this.#start = start
+    this.#bounds = bounds
   }
 
   run(): ScannedObject | ScanFault {
@@ -100,10 +131,12 @@ class Scan {
         at = end
         continue
       }
-      const fault = this.#byte(byte, at)
+      const isSpace = isJsonSpace(byte)
+      const end = isSpace ? spaceEnd(bytes, at + 1) : at + 1
+      const fault = isSpace ? this.#space(end - at) : this.#byte(byte, at)
       if (fault !== undefined) return { kind: 'fault', fault }
-      if (this.#depth === 0) return this.#done(at + 1)
-      at += 1
+      if (this.#depth === 0) return this.#done(end)
+      at = end
     }
     return { kind: 'fault', fault: 'malformed' }
   }
@@ -119,8 +152,12 @@ class Scan {
     this.#last = end
   }
 
+  #space(bytes: number): ScanFault['fault'] | undefined {
+    this.#spaceBytes += bytes
+    return this.#spaceBytes > this.#bounds.spaceBytesMax ? 'too_much_space' : undefined
+  }
+
   #byte(byte: number | undefined, at: number): ScanFault['fault'] | undefined {
-    if (isJsonSpace(byte)) return undefined
     if (byte === OPEN_BRACE || byte === OPEN_BRACKET) {
       this.#value(at)
       this.#depth += 1
@@ -134,7 +171,7 @@ class Scan {
       return undefined
     } else if (byte === COMMA) {
       this.#commas += 1
-      if (this.#commas > JSON_VALUES_MAX) return 'too_many'
+      if (this.#commas > this.#bounds.valuesMax) return 'too_many'
       return this.#depth === 1 ? this.#close(false) : undefined
     } else {
       this.#value(at)
@@ -151,6 +188,7 @@ class Scan {
     if (this.#keyStart < 0 && last && this.#members.length === 0) return undefined
     const key = this.#keyStart < 0 ? undefined : unquote(this.#bytes, this.#keyStart, this.#keyEnd)
     if (key === undefined || this.#valueStart < 0) return 'malformed'
+    if (this.#members.length >= MEMBERS_MAX) return 'too_many'
     this.#members.push({ key, keyStart: this.#keyStart, valueStart: this.#valueStart, valueEnd: this.#last })
     this.#keyStart = -1
     this.#valueStart = -1
@@ -166,8 +204,9 @@ class Scan {
 /** Offset after the closing quote of the string that opens at `start`, or -1 when it never closes. */
 export function stringEnd(bytes: Uint8Array, start: number): number {
   let at = start + 1
+  let walked = WALKED_BYTES
   for (;;) {
-    const stop = Math.min(at + WALKED_BYTES, bytes.length)
+    const stop = Math.min(at + walked, bytes.length)
     while (at < stop) {
       const byte = bytes[at]
       if (byte === QUOTE) return at + 1
@@ -178,6 +217,7 @@ export function stringEnd(bytes: Uint8Array, start: number): number {
     let before = quote
     while (before > at && bytes[before - 1] === BACKSLASH) before -= 1
     if ((quote - before) % 2 === 0) return quote + 1
+    walked = quote - at < WALKED_BYTES ? Math.min(walked * 2, WALKED_BYTES_MAX) : WALKED_BYTES
     at = quote + 1
   }
 }

@@ -2,7 +2,7 @@
  * Reads a complete, non-streamed chat completion.
  */
 import type { Usage } from '../domain/usage.ts'
-import { memberReader } from './json-answer.ts'
+import { memberReader, wholeText } from './json-answer.ts'
 import { isObject } from './json-value.ts'
 import { outputStrings } from './output-text.ts'
 import { chatUsage } from './openai-usage.ts'
@@ -14,6 +14,6 @@ export function chatAnswerUsage(body: Uint8Array): Usage | undefined {
 
 export function chatAnswerTexts(body: Uint8Array): readonly string[] {
   const choices = memberReader(body)?.('choices')
-  if (!Array.isArray(choices)) return []
-  return choices.flatMap((choice) => (isObject(choice) ? outputStrings(choice['message']) : []))
+  if (!Array.isArray(choices)) return wholeText(body)
+  return choices.flatMap((choice) => outputStrings(isObject(choice) ? (choice['message'] ?? choice) : choice))
 }

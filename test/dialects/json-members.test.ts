@@ -1,7 +1,14 @@
 import fc from 'fast-check'
 import { describe, expect, it } from 'vitest'
 
-import { JSON_DEPTH_MAX, scanObject, setMember, splice } from '../../src/dialects/json-members.ts'
+import {
+  CALLER_BOUNDS,
+  JSON_DEPTH_MAX,
+  JSON_VALUES_MAX,
+  scanObject,
+  setMember,
+  splice,
+} from '../../src/dialects/json-members.ts'
 
 const bytes = (text: string) => Buffer.from(text)
 
@@ -58,9 +65,17 @@ describe('scanObject', () => {
     expect(scanObject(nested(JSON_DEPTH_MAX + 1))).toEqual({ kind: 'fault', fault: 'too_deep' })
   })
 
+  it('bounds the values of a caller, and of anybody else only the members it keeps', () => {
+    const nested = bytes(`{"a":[${'1,'.repeat(JSON_VALUES_MAX + 1)}1]}`)
+    expect(scanObject(nested).kind).toBe('object')
+    expect(scanObject(nested, 0, CALLER_BOUNDS)).toEqual({ kind: 'fault', fault: 'too_many' })
+    const flat = bytes(`{${'"a":1,'.repeat(JSON_VALUES_MAX + 1)}"b":1}`)
+    expect(scanObject(flat)).toEqual({ kind: 'fault', fault: 'too_many' })
+  })
+
   it('takes linear time on megabytes of quotes, backslashes and brackets', () => {
-    for (const unit of ['\\"', '\\\\', 'x']) {
-      const body = bytes(`{"a":"${unit.repeat(1_000_000)}"}`)
+    for (const unit of ['\\"', '\\\\', 'xx', `${'x'.repeat(70)}\\"`]) {
+      const body = bytes(`{"a":"${unit.repeat(2_000_000 / unit.length)}"}`)
       const started = performance.now()
       expect(scanObject(body).kind).toBe('object')
       expect(performance.now() - started).toBeLessThan(1000)

@@ -1,6 +1,7 @@
 import fc from 'fast-check'
 import { describe, expect, it } from 'vitest'
 
+import { anthropicMessages } from '../../src/dialects/anthropic-messages.ts'
 import { openaiChat } from '../../src/dialects/openai-chat.ts'
 
 describe('usage', () => {
@@ -85,6 +86,19 @@ describe('usage', () => {
       JSON.stringify({ choices: [{ message }, { message: { role: 'assistant', content: 'b' } }] }),
     )
     expect(openaiChat.outputTextsOf(body)).toEqual(['a', 'f', '{}', 'b'])
-    expect(openaiChat.outputTextsOf(Buffer.from('oops'))).toEqual([])
+    expect(openaiChat.outputTextsOf(Buffer.alloc(0))).toEqual([])
+  })
+
+  it('is read from an answer of any number of values, and an answer that cannot be read counts as a whole', () => {
+    const top = Array.from({ length: 300_000 }, () => 0)
+    const answer = {
+      choices: [{ message: { role: 'assistant', content: 'a' }, logprobs: top }],
+      usage: { prompt_tokens: 3, completion_tokens: 2_000, total_tokens: 2_003 },
+    }
+    const body = Buffer.from(JSON.stringify(answer))
+    expect(openaiChat.usageOf(body)?.outputTokens).toBe(2_000)
+    expect(openaiChat.outputTextsOf(body)).toEqual(['a'])
+    expect(openaiChat.outputTextsOf(Buffer.from('oops'))).toEqual(['oops'])
+    expect(anthropicMessages.outputTextsOf(Buffer.from('{"content":7}'))).toEqual(['{"content":7}'])
   })
 })
