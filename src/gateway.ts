@@ -7,6 +7,7 @@ import type { Call } from './domain/call.ts'
 import type { Admitted, Decision, Facts } from './domain/decision.ts'
 import type { Dialect } from './domain/dialect.ts'
 import type { Identity } from './domain/identity.ts'
+import { widened } from './domain/model-betas.ts'
 import type { NanoUsd } from './domain/money.ts'
 import { refuse } from './domain/refusal.ts'
 import type { Refusal } from './domain/refusal.ts'
@@ -86,9 +87,10 @@ async function decide(
   const access = decideAccess(policy, identity, ask)
   if (access.kind === 'refused') return { kind: 'refused', facts: { ...facts, ask }, refusal: access }
   const { target } = access
-  const price = prices.find(target.upstream.provider, target.model)
-  if (price === undefined)
+  const listed = prices.find(target.upstream.provider, target.model)
+  if (listed === undefined)
     return { kind: 'refused', facts: { ...facts, ask, target }, refusal: priceUnknown(ask.model) }
+  const price = widened(listed, call.wireHeaders['anthropic-beta'])
   const known = { ...facts, ask, target, price }
   const limits = { outputTokensMax: access.outputTokensMax, nowMs: call.startedAtMs }
   const bound = estimate(ask, price, limits, world)

@@ -23,6 +23,9 @@ export class ContentCheck {
     // Times have one width, so they sort as text.
     if (record.t < this.#lastTime) this.findings.add({ kind: 'CLOCK_BACK', seq: record.seq })
     else this.#lastTime = record.t
+    if (this.#isClosed && !BEFORE_USE.some((type) => type === record.type)) {
+      this.findings.add({ kind: 'AFTER_CLOSE', seq: record.seq })
+    }
     this.#isClosed = record.type === 'close'
     this.#isUsed ||= !BEFORE_USE.some((type) => type === record.type)
     const settles = settlesOf(record)

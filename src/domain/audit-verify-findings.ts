@@ -7,7 +7,10 @@
 export type Severity = 'tampered' | 'warning' | 'note'
 
 export type Finding =
-  | { readonly kind: 'ALTERED' | 'REORDERED' | 'DUPLICATE' | 'CORRUPT_LINE' | 'CLOCK_BACK'; readonly seq: number }
+  | {
+      readonly kind: 'ALTERED' | 'REORDERED' | 'DUPLICATE' | 'CORRUPT_LINE' | 'CLOCK_BACK' | 'AFTER_CLOSE'
+      readonly seq: number
+    }
   | { readonly kind: 'MISSING'; readonly from: number; readonly to: number }
   | { readonly kind: 'TRUNCATED'; readonly have: number; readonly signed: number }
   | { readonly kind: 'BAD_SIG' | 'UNKNOWN_KEY'; readonly file: string; readonly reason: string }
@@ -19,6 +22,7 @@ export type Finding =
       readonly to: number
       readonly recordsMatch: boolean
     }
+  | { readonly kind: 'LOG_MISSING'; readonly log: string }
   | { readonly kind: 'UNSIGNED_TAIL'; readonly n: number }
   | { readonly kind: 'OPEN_RESERVATION'; readonly id: string; readonly isDue: boolean }
   | { readonly kind: 'SETTLE_WITHOUT_DECISION'; readonly id: string }
@@ -32,6 +36,8 @@ const SEVERITY = {
   TRUNCATED: 'tampered',
   BAD_SIG: 'tampered',
   UNKNOWN_KEY: 'tampered',
+  LOG_MISSING: 'tampered',
+  AFTER_CLOSE: 'tampered',
   NO_CHECKPOINT: 'tampered',
   HASHES_DO_NOT_MATCH_CHECKPOINT: 'tampered',
   CLOCK_BACK: 'warning',

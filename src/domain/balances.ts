@@ -16,9 +16,10 @@ export interface SettledBalance {
 
 /** The amount a record wrote for one charge: dollars as a decimal string, everything else as an integer. */
 export function readAmount(value: RecordValue | undefined): number {
-  if (typeof value === 'number') return value
+  // No charge is negative: a record that says so gives nothing back.
+  if (typeof value === 'number') return Math.max(0, value)
   const usd = typeof value === 'string' ? parseFormattedUsd(value) : undefined
-  return usd === undefined ? 0 : toAmount(usd)
+  return usd === undefined || usd < 0n ? 0 : toAmount(usd)
 }
 
 /** Adds a settlement to the balances of windows that are not over at `nowMs`. */

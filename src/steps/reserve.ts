@@ -8,11 +8,12 @@ import { LEASE_MS } from '../domain/reservation.ts'
 import type { ReserveOutcome, Shortfall } from '../domain/reservation.ts'
 import { refuseForShortfalls } from '../domain/shortfall.ts'
 import type { World } from '../ports.ts'
+import { persist } from './settle/persist.ts'
 
 /** Facts with everything that a reservation is made from. */
 export type Estimated = Facts & Required<Pick<Facts, 'identity' | 'ask' | 'target' | 'price' | 'estimate'>>
 
-type Reserving = Pick<World, 'ledger' | 'clock' | 'events'>
+type Reserving = Pick<World, 'ledger' | 'clock' | 'events' | 'openCalls' | 'timer'>
 
 /** A ledger whose clock moved past a calendar edge answers `stale` once; a second time something is wrong with a clock. */
 const STALE_RETRIES = 1
@@ -65,10 +66,18 @@ async function ask(
     return await world.ledger.reserve({ id, charges, leaseMs: LEASE_MS })
   } catch (error) {
     world.events.ledgerFailed('reserve', error)
-    // The reserve may have happened: void it. When that fails too, the hold expires to its charge and is on record.
-    world.ledger.void({ id, charges }).catch((failure: unknown) => world.events.ledgerFailed('void', failure))
+    undo(facts, charges, world)
     return { kind: 'failed', refusal: ledgerAway() }
   }
+}
+
+/**
+ * A reserve whose answer is not known may have happened, or may still happen: it is voided until the ledger says so, and
+ * one that arrives after that is refused there. Nobody waits for it but shutdown.
+ */
+function undo(facts: Estimated, charges: readonly PlannedCharge[], world: Reserving): void {
+  const write = () => world.ledger.void({ id: reservationId(facts), charges })
+  world.openCalls.track(persist({ callId: facts.call.id, store: 'ledger', write }, world))
 }
 
 function reservationId(facts: Estimated): string {
@@ -92,6 +101,8 @@ function conclude(facts: Estimated, attempted: Attempt, world: Reserving): Decis
     }
     case 'duplicate':
     case 'stale':
+      // A repeat is known when a command was sent again over a new connection: whatever the first one did is undone.
+      if (outcome.kind === 'duplicate') undo(facts, charges, world)
       world.events.ledgerFailed('reserve', new Error(`unexpected answer: ${outcome.kind}`))
       return { kind: 'refused', facts: { ...facts, charges }, refusal: ledgerAway() }
   }

@@ -22,7 +22,7 @@ const counter = { count: async () => undefined, [Symbol.asyncDispose]: async () 
 
 async function openLog(): Promise<AuditLog> {
   const dir = mkdtempSync(join(tmpdir(), 'tollgate-commit-'))
-  const log = await openAuditLog({ dir, deployment: 'test', durability: 'process' })
+  const log = await openAuditLog({ dir: join(dir, 'audit'), deployment: 'test', durability: 'process' })
   onTestFinished(async () => {
     await log[Symbol.asyncDispose]()
     rmSync(dir, { recursive: true, force: true })

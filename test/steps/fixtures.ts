@@ -7,6 +7,7 @@ import type { Ending } from '../../src/domain/settlement.ts'
 import type { Clock, Events, Ledger } from '../../src/ports.ts'
 import { reserve } from '../../src/steps/reserve.ts'
 import type { Estimated } from '../../src/steps/reserve.ts'
+import { createOpenCalls } from '../../src/upkeep/open-calls.ts'
 import { budget, estimate, identity, limit, NOW, policy, upstream } from '../domain/policy-fixtures.ts'
 import { askOf, model } from '../domain/price-fixtures.ts'
 
@@ -89,7 +90,10 @@ export function steps(wrap: (ledger: Ledger) => Ledger = (ledger) => ledger) {
   const clock = new TurnedClock()
   const memory = createMemoryLedger({ clock })
   const { events, seen } = recordingEvents()
-  return { clock, memory, ledger: wrap(memory), events, seen }
+  const waits: number[] = []
+  // Time passes at once; what would have been waited is remembered.
+  const timer = { wait: async (ms: number) => void waits.push(ms) }
+  return { clock, memory, ledger: wrap(memory), events, seen, openCalls: createOpenCalls(), timer, waits }
 }
 
 /** A ledger of which some operations are done otherwise. */

@@ -4,6 +4,7 @@ import { toNanoUsd } from '../../src/domain/money.ts'
 import { LedgerUnavailable } from '../../src/domain/failures.ts'
 import type { Ledger } from '../../src/ports.ts'
 import { reserve } from '../../src/steps/reserve.ts'
+import { LEASE_MS } from '../../src/domain/reservation.ts'
 import { estimate, identity, NOW } from '../domain/policy-fixtures.ts'
 import { estimated, noRefinement, otherwise, pace, purse, steps } from './fixtures.ts'
 
@@ -117,16 +118,47 @@ describe('a ledger that does not answer', () => {
     expect(again.kind).toBe('admitted')
   })
 
-  it('is told of when it does not take the void either', async () => {
+  it('is asked to void until it does, and shutdown waits for that', async () => {
+    let refusals = 7
+    const slow = (ledger: Ledger) =>
+      otherwise(deaf(ledger), {
+        async void(hold) {
+          refusals -= 1
+          if (refusals >= 0) throw new LedgerUnavailable('still none')
+          return ledger.void(hold)
+        },
+      })
+    const world = steps(slow)
+    expect((await reserve(estimated(), noRefinement, world)).kind).toBe('refused')
+    await world.openCalls.idle()
+    expect(await world.memory.holds(10)).toEqual([])
+    expect(world.waits).toHaveLength(7)
+    expect(world.seen.filter(([name]) => name === 'settlementDelayed')).toHaveLength(7)
+  })
+
+  it('that never takes the void is given up in the end, and operators are told', async () => {
     const refusing = (ledger: Ledger) =>
       otherwise(deaf(ledger), { void: async () => Promise.reject(new LedgerUnavailable('still none')) })
     const world = steps(refusing)
-    expect((await reserve(estimated(), noRefinement, world)).kind).toBe('refused')
-    await new Promise(setImmediate)
-    expect(world.seen.map(([name, operation]) => [name, operation])).toEqual([
-      ['ledgerFailed', 'reserve'],
-      ['ledgerFailed', 'void'],
-    ])
+    await reserve(estimated(), noRefinement, world)
+    await world.openCalls.idle()
+    expect(world.seen.at(-1)?.[0]).toBe('settlementAbandoned')
+    expect(world.waits.reduce((sum, ms) => sum + ms, 0)).toBeLessThan(LEASE_MS)
+  })
+
+  it('and that knows a call already, because its command came twice, keeps nothing of it held', async () => {
+    const repeating = (ledger: Ledger) =>
+      otherwise(ledger, {
+        async reserve(request) {
+          await ledger.reserve(request)
+          return ledger.reserve(request)
+        },
+      })
+    const world = steps(repeating)
+    const decision = await reserve(estimated(), noRefinement, world)
+    expect(decision).toMatchObject({ kind: 'refused', refusal: { code: 'ledger_unavailable' } })
+    await world.openCalls.idle()
+    expect(await world.memory.holds(10)).toEqual([])
   })
 
   it.each([

@@ -1,7 +1,7 @@
 import { unlinkSync } from 'node:fs'
 import type { Disk } from './disk.ts'
 import { syncFolder } from './durable-file.ts'
-import { logPaths } from './log-folder.ts'
+import { logPaths } from './log-description.ts'
 import type { LogFolder } from './log-folder.ts'
 import { segmentAt } from './segments.ts'
 import type { Segment } from './segments.ts'

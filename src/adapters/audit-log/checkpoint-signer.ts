@@ -2,7 +2,7 @@ import { signCheckpoint } from '../../domain/checkpoint.ts'
 import { rootOf } from '../../domain/merkle.ts'
 import type { Frontier } from '../../domain/merkle.ts'
 import { appendFile, replaceFile } from './durable-file.ts'
-import { logPaths } from './log-folder.ts'
+import { logPaths } from './log-description.ts'
 import type { LogFolder } from './log-folder.ts'
 
 /** Checkpoints are kept for auditors about once a minute: they narrow a fault down in time when the hash file is lost too. */

@@ -5,26 +5,16 @@
  * not sign two histories.
  */
 import { randomBytes } from 'node:crypto'
-import { mkdirSync, readdirSync, readFileSync } from 'node:fs'
+import { mkdirSync, readdirSync } from 'node:fs'
 import { join } from 'node:path'
 import { DatabaseSync } from 'node:sqlite'
-import { formatVkey, noteKey, parseVkey } from '../../domain/checkpoint.ts'
+import { formatVkey, noteKey } from '../../domain/checkpoint.ts'
 import type { NoteKey } from '../../domain/checkpoint.ts'
-import { isMissing, replaceFile, syncFolder } from './durable-file.ts'
+import { replaceFile, syncFolder } from './durable-file.ts'
+import { logPaths, readDescription } from './log-description.ts'
 import { createLogKeys, loadLogKeys, publicJwk } from './log-keys.ts'
 import type { LogKeys } from './log-keys.ts'
-
-/** Where things are in the folder of a log. */
-export function logPaths(dir: string) {
-  return {
-    description: join(dir, 'log.json'),
-    lock: join(dir, 'lock.db'),
-    segments: join(dir, 'seg'),
-    hashes: join(dir, 'hash', 'L0.bin'),
-    checkpoint: join(dir, 'checkpoint'),
-    history: join(dir, 'checkpoints.notes'),
-  }
-}
+import { missingLogs } from './missing-logs.ts'
 
 export interface LogFolder {
   readonly name: string
@@ -58,12 +48,17 @@ export interface FolderOptions {
 /** The first log that no living process writes to, else a new one. */
 export function claimLogFolder(options: FolderOptions): LogFolder {
   mkdirSync(options.auditDir, { recursive: true })
+  const [missing] = missingLogs(options)
+  if (missing !== undefined) throw new Error(`${join(options.auditDir, missing)}: ${MISSING}`)
   for (const name of readdirSync(options.auditDir).toSorted()) {
     const folder = continueFolder(options, name)
     if (folder !== undefined) return folder
   }
   return createFolder(options, `log-${randomName()}`)
 }
+
+const MISSING =
+  'this log was written here and is gone or has lost its log.json; restore it, or move its keys away to declare it lost'
 
 const IN_USE =
   'another gateway writes to this data folder; a ledger in memory cannot be shared: use another folder, or a Redis ledger'
@@ -129,24 +124,4 @@ function tryLock(path: string): Disposable | undefined {
     throw new Error(`${path}: cannot be locked`, { cause: error })
   }
   return { [Symbol.dispose]: () => database.close() }
-}
-
-export interface LogDescription {
-  readonly origin: string
-  readonly vkey: string
-}
-
-/** What `log.json` says; undefined when there is none. */
-export function readDescription(dir: string): LogDescription | undefined {
-  const path = logPaths(dir).description
-  try {
-    const value: unknown = JSON.parse(readFileSync(path, 'utf8'))
-    const { origin, vkey } = typeof value === 'object' && value !== null ? { origin: '', vkey: '', ...value } : {}
-    if (typeof origin === 'string' && typeof vkey === 'string' && parseVkey(vkey).name === origin)
-      return { origin, vkey }
-    throw new Error('expected the members "origin" and "vkey" of one log')
-  } catch (error) {
-    if (isMissing(error)) return undefined
-    throw new Error(`${path}: not the description of a log; restore it from a backup`, { cause: error })
-  }
 }

@@ -1,7 +1,7 @@
 /** Reads the records of one log in order, in constant memory, while it may be written. */
 import { parseRecord } from '../../domain/audit-record.ts'
 import type { AuditRecord } from '../../domain/audit-record.ts'
-import { logPaths } from './log-folder.ts'
+import { logPaths } from './log-description.ts'
 import { listSegments, readLines, readSum } from './segments.ts'
 
 export interface Reading {

@@ -5,7 +5,7 @@ import { join } from 'node:path'
 import { memberOf } from '../../domain/audit-record.ts'
 import type { AuditRecord, RecordType } from '../../domain/audit-record.ts'
 import { isMissing } from './durable-file.ts'
-import { logPaths } from './log-folder.ts'
+import { logPaths } from './log-description.ts'
 import { readRecords } from './log-reader.ts'
 import { listSegments } from './segments.ts'
 

@@ -12,7 +12,7 @@ import { EMPTY_FRONTIER, HASH_BYTES, appendLeaf, leafHash, rootOf } from '../../
 import type { Frontier } from '../../domain/merkle.ts'
 import { isMissing } from './durable-file.ts'
 import { HashFile } from './hash-file.ts'
-import { logPaths } from './log-folder.ts'
+import { logPaths } from './log-description.ts'
 import type { LogFolder } from './log-folder.ts'
 import { lastNote, readEnd } from './notes.ts'
 import { OpenDecisions } from './open-decisions.ts'
@@ -193,6 +193,9 @@ async function readSegment(scan: Scan, segment: Segment, reading: SegmentReading
   scan.active = { segment, bytes }
 }
 
+/** A closed log goes on with a start and with nothing else. */
+const AFTER_CLOSE: ReadonlySet<string> = new Set(['open', 'recover'])
+
 /** Whether the line is a record; takes it as the next one while nothing bad has been read. */
 function takeLine(
   scan: Scan,
@@ -204,6 +207,9 @@ function takeLine(
   if (!reading.isReading) return true
   if (record.seq !== scan.frontier.size) {
     throw new Error(`${reading.origin}: record ${record.seq} stands where ${scan.frontier.size} should; ${ADVICE}`)
+  }
+  if (scan.lastType === 'close' && !AFTER_CLOSE.has(record.type)) {
+    throw new Error(`${reading.origin}: record ${record.seq} was added after the log was closed; ${ADVICE}`)
   }
   const leaf = leafHash(line.bytes)
   scan.leaves.push(leaf)

@@ -2,7 +2,7 @@
  * Verifies logs on disk, offline, in constant memory, while they may be written. Nothing but the verification key is
  * believed: every other file of the folder may have been changed by whoever changed the records.
  */
-import { basename } from 'node:path'
+import { basename, join } from 'node:path'
 import { LogVerification } from '../../domain/audit-verify.ts'
 import { ContentCheck } from '../../domain/audit-verify-content.ts'
 import { severityOf } from '../../domain/audit-verify-findings.ts'
@@ -14,7 +14,9 @@ import { rootOf } from '../../domain/merkle.ts'
 import type { Clock } from '../../ports.ts'
 import { isMissing } from './durable-file.ts'
 import { HashFile } from './hash-file.ts'
-import { logPaths, readDescription } from './log-folder.ts'
+import { logPaths, readDescription } from './log-description.ts'
+import type { LogReport } from './log-report.ts'
+import { missingLogs, reportMissing } from './missing-logs.ts'
 import { readNotes } from './notes.ts'
 import { listLogs } from './query.ts'
 import { listSegments, readLines } from './segments.ts'
@@ -23,26 +25,6 @@ export interface VerifyOptions {
   /** Verification key from a trusted place. Without it the key in `log.json` is used, which whoever changed the log could change too. */
   readonly vkey?: string
   readonly clock?: Clock
-}
-
-export interface LogReport {
-  /** Name of the log's folder. */
-  readonly log: string
-  readonly origin: string
-  readonly vkey: string
-  readonly keyFrom: 'given' | 'log.json'
-  /** No finding but notes. */
-  readonly ok: boolean
-  /** The worst of the findings. */
-  readonly verdict: 'ok' | 'warning' | 'tampered'
-  /** Records in the log, and how many of them the last good checkpoint covers. */
-  readonly size: number
-  readonly signed: number
-  /** Root over all records, in hexadecimal. */
-  readonly root: string
-  readonly findings: readonly (Finding & { readonly severity: Severity })[]
-  /** Findings that are not listed, because there are too many. */
-  readonly more: number
 }
 
 /** One log by itself. A settlement whose decision is in another log can only be matched by {@link verifyFolder}. */
@@ -54,14 +36,16 @@ export async function verifyLog(dir: string, options: VerifyOptions = {}): Promi
 
 /** All logs of a data folder. A key that is given holds for the log it names; that log must be there. */
 export async function verifyFolder(dataDir: string, options: VerifyOptions = {}): Promise<readonly LogReport[]> {
-  const dirs = await listLogs(dataDir)
+  const lost = missingLogs({ auditDir: join(dataDir, 'audit'), keysDir: join(dataDir, 'keys') })
+  const missing = lost.map(reportMissing)
+  const dirs = (await listLogs(dataDir)).filter((dir) => !lost.includes(basename(dir)))
   const { vkey } = options
-  if (vkey === undefined) return verifyLogs(dirs, options)
+  if (vkey === undefined) return [...missing, ...(await verifyLogs(dirs, options))]
   const { name } = parseVkey(vkey)
   if (!dirs.some((dir) => isNamed(dir, name))) {
     throw new Error(`${dataDir}: the log ${name} of the given key is not in this folder; it was moved or removed`)
   }
-  return verifyLogs(dirs, options)
+  return [...missing, ...(await verifyLogs(dirs, options))]
 }
 
 /** The last part of a log's origin is the name of its folder. */
