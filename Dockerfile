@@ -27,5 +27,5 @@ VOLUME /data
 EXPOSE 8787
 HEALTHCHECK --interval=10s --timeout=3s --start-period=20s --retries=3 \
   CMD ["/nodejs/bin/node", "scripts/health-check.ts"]
-ENTRYPOINT ["/nodejs/bin/node", "--enable-source-maps", "dist/main.js"]
+ENTRYPOINT ["/nodejs/bin/node", "--enable-source-maps", "--max-semi-space-size=64", "dist/main.js"]
 CMD ["serve", "--config", "/etc/tollgate/tollgate.yaml", "--data", "/data", "--host", "0.0.0.0"]

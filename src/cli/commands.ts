@@ -5,7 +5,7 @@ import { describeError } from '../observability/logger.ts'
 import { addAudit } from './audit.ts'
 import { addCheck } from './check.ts'
 import { addLedger } from './ledger.ts'
-import { EXIT, processTerminal, UsageError } from './output.ts'
+import { EXIT, processTerminal, TamperedError, UsageError } from './output.ts'
 import type { Cli, ExitCode, Terminal } from './output.ts'
 import { addServe } from './serve.ts'
 import { addSpend } from './spend.ts'
@@ -50,6 +50,10 @@ function explain(error: unknown, terminal: Terminal): ExitCode {
   if (error instanceof UsageError || error instanceof TokenRequestInvalid) {
     terminal.talk(`error: ${error.message}`)
     return EXIT.usage
+  }
+  if (error instanceof TamperedError) {
+    terminal.talk(`error: ${error.message}`)
+    return EXIT.tampered
   }
   terminal.talk(`error: ${error instanceof Error ? error.message : String(error)}`)
   if (error instanceof Error && error.cause !== undefined)

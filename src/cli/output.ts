@@ -39,6 +39,11 @@ export class UsageError extends Error {
   override readonly name = 'UsageError'
 }
 
+/** The log is not what was signed. */
+export class TamperedError extends Error {
+  override readonly name = 'TamperedError'
+}
+
 /** Plain aligned columns; numbers to the right. */
 export function table(header: readonly string[], rows: readonly (readonly string[])[]): string {
   const widths = header.map((title, column) => Math.max(title.length, ...rows.map((row) => row[column]?.length ?? 0)))

@@ -1,10 +1,11 @@
 import type { Command } from 'commander'
+import type { DataFolder } from '../compose/data-folder.ts'
 import { formatUsd } from '../domain/money.ts'
 import { SPEND_DIMENSIONS, spendBy } from '../domain/spend.ts'
 import type { SpendDimension, SpendReport } from '../domain/spend.ts'
 import { monthAt } from './month.ts'
 import type { Cli } from './output.ts'
-import { json, table, UsageError } from './output.ts'
+import { json, table, TamperedError, UsageError } from './output.ts'
 import { readDataFolder, readSettings, withSettings } from './settings.ts'
 
 interface SpendOptions {
@@ -31,9 +32,11 @@ async function spend(options: SpendOptions, cli: Cli): Promise<void> {
   const by = readDimensions(options.by)
   const config = readSettings({ ...options, configFile: options.config })
   const month = monthAt(options.month, options.timezone, Date.now())
+  const folder = readDataFolder(config)
+  await refuseTampered(folder)
   const fold = spendBy(by, month.startMs, month.endMs)
   const logs = new Map<string, { first: number; last: number }>()
-  for await (const record of readDataFolder(config).records()) {
+  for await (const record of folder.records()) {
     fold.add(record)
     const range = logs.get(record.log)
     if (range === undefined) logs.set(record.log, { first: record.seq, last: record.seq })
@@ -44,6 +47,14 @@ async function spend(options: SpendOptions, cli: Cli): Promise<void> {
   if (options.json === true)
     cli.terminal.out(json({ month: month.name, timezone: options.timezone, ...written(report), source }))
   else cli.terminal.out(printed(report, month.name))
+}
+
+/** Finance gets no sum from a log that is not what was signed. */
+async function refuseTampered(folder: DataFolder): Promise<void> {
+  const reports = await folder.verify(undefined)
+  const tampered = reports.filter((report) => report.verdict === 'tampered').map((report) => report.log)
+  if (tampered.length === 0) return
+  throw new TamperedError(`${tampered.join(', ')}: not what was signed; see: tollgate audit verify`)
 }
 
 function readDimensions(text: string): readonly SpendDimension[] {
@@ -93,5 +104,8 @@ function printed(report: SpendReport, month: string): string {
     report.open.calls === 0
       ? ''
       : `\n${report.open.calls} calls are open and hold up to ${formatUsd(report.open.held)} USD; they are not in the total.`
-  return `spend ${month}\n${table(header, [...rows, total])}${open}`
+  const { estimated } = report.total
+  const partly =
+    estimated === 0n ? '' : `\n${formatUsd(estimated)} USD of it are estimated: the provider reported no usage.`
+  return `spend ${month}\n${table(header, [...rows, total])}${partly}${open}`
 }

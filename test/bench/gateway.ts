@@ -10,6 +10,9 @@ import { policySet } from './policy-set.ts'
 const ROOT = join(import.meta.dirname, '../..')
 const ENTRY = join(ROOT, 'src/main.ts')
 
+/** As `npm start` and the image start it: a larger young generation halves the time its helper threads collect. */
+const YOUNG_SPACE = '--max-semi-space-size=64'
+
 const readySchema = z.object({ url: z.url() })
 
 export interface Gateway extends Child {
@@ -29,7 +32,7 @@ export async function startGateway(input: {
   const config = writeConfig(input)
   const { folder } = input
   const ready = join(folder, 'ready.json')
-  const args = [ENTRY, 'serve', '--config', config, '--ready-file', ready]
+  const args = [YOUNG_SPACE, ENTRY, 'serve', '--config', config, '--ready-file', ready]
   const child = startCommand(process.execPath, args, { log: join(folder, 'gateway.log'), env: environment() })
   try {
     await child.until(() => existsSync(ready))
