@@ -19,6 +19,15 @@ const SPEEDS = ['standard', 'fast'] as const
 /** Fields that bring in stored content of a size unknown here. */
 const STORED_CONTENT = ['container', 'thread', 'previous_message_id'] as const
 
+/** Fields that are acted on here or may cost something. */
+const FIELD_NAMES: ReadonlySet<string> = new Set([
+  ...['model', 'messages', 'system', 'stream', 'max_tokens', 'thinking', 'tools', 'mcp_servers', 'fallbacks'],
+  ...['service_tier', 'speed', 'inference_geo', 'cache_control', 'context_management', 'compaction', 'betas'],
+  ...STORED_CONTENT,
+])
+
+const THINKING_NAMES: ReadonlySet<string> = new Set(['budget_tokens'])
+
 /** The lifetime of a cache entry that costs the ordinary write price; every other one may cost the long price. */
 const SHORT_CACHE_TTL = '5m'
 
@@ -31,9 +40,12 @@ export function parseMessages(body: Uint8Array): ParsedAsk | InvalidAsk {
   if (read.kind === 'invalid') return read
   const fields = new FieldReader(read.root)
   const content = new Content()
+  fields.spelling(FIELD_NAMES)
   const model = fields.model()
   readMessages(fields, content)
-  readStored(fields, content)
+  for (const name of STORED_CONTENT) if (fields.value(name) !== undefined) content.opaque.add(name)
+  const isCompacted = compacts(fields)
+  if (isCompacted) content.opaque.add('context_management.edits')
   const ask: Ask = {
     dialect: 'anthropic-messages',
     family: 'anthropic',
@@ -44,7 +56,9 @@ export function parseMessages(body: Uint8Array): ParsedAsk | InvalidAsk {
     textBytes: Math.max(0, read.nfcBytes - content.mediaBytes),
     images: content.images,
     mediaTokensMax: content.mediaTokensMax,
-    outputTokensMax: outputTokensMax(fields),
+    ...outputMaximum(fields),
+    compacts: isCompacted,
+    geography: fields.word('inference_geo'),
     choices: 1,
     serviceTier: serviceTier(fields),
     // Every stream of this format reports usage; there is nothing to ask for and nothing to strip.
@@ -57,25 +71,32 @@ export function parseMessages(body: Uint8Array): ParsedAsk | InvalidAsk {
   return fields.fault ?? { kind: 'parsed', ask }
 }
 
-function readStored(fields: FieldReader, content: Content): void {
-  for (const name of STORED_CONTENT) if (fields.value(name) !== undefined) content.opaque.add(name)
-  const edits = fields.object('context_management')?.['edits']
-  // Compaction reads the whole context once more and writes a summary, both billed on top.
-  if (Array.isArray(edits) && edits.some(compacts)) content.opaque.add('context_management.edits')
+/** Compaction reads the whole context once more and writes a summary, both billed on top. */
+function compacts(fields: FieldReader): boolean {
+  const edits = fields.object('context_management')?.['edits'] ?? undefined
+  if (edits !== undefined && !Array.isArray(edits)) fields.refuse('context_management.edits', 'must be an array.')
+  const known = Array.isArray(edits) && edits.every(clears)
+  return (edits !== undefined && !known) || fields.object('compaction') !== undefined
 }
 
-function compacts(edit: unknown): boolean {
-  return isObject(edit) && String(edit['type']).startsWith('compact')
+/** Edits that only take something out of the context; every other kind may cost a reading of it. */
+function clears(edit: unknown): boolean {
+  return isObject(edit) && typeof edit['type'] === 'string' && edit['type'].startsWith('clear_')
 }
 
 /** Interleaved thinking may spend a budget above `max_tokens`: the larger is the bound. */
-function outputTokensMax(fields: FieldReader): number | undefined {
+function outputMaximum(fields: FieldReader): Pick<Ask, 'outputTokensMax' | 'outputTokensField'> {
   const given = fields.integer('max_tokens', { min: 1, max: OUTPUT_TOKENS_MAX })
   if (fields.value('max_tokens') === undefined) fields.refuse('max_tokens', 'is required: a whole number, 1 or more.')
-  const budget = fields.object('thinking')?.['budget_tokens'] ?? undefined
-  if (given === undefined || budget === undefined) return given
-  if (typeof budget === 'number' && Number.isSafeInteger(budget) && budget >= 0) return Math.max(given, budget)
-  return fields.refuse('thinking.budget_tokens', 'must be a whole number, 0 or more.')
+  const thinking = fields.object('thinking')
+  if (thinking !== undefined) fields.spellingOf(thinking, 'thinking.', THINKING_NAMES)
+  const budget = thinking?.['budget_tokens'] ?? 0
+  if (typeof budget !== 'number' || !Number.isSafeInteger(budget) || budget < 0) {
+    fields.refuse('thinking.budget_tokens', 'must be a whole number, 0 or more.')
+    return { outputTokensMax: given }
+  }
+  if (given === undefined || given >= budget) return { outputTokensMax: given, outputTokensField: 'max_tokens' }
+  return { outputTokensMax: budget, outputTokensField: 'thinking.budget_tokens' }
 }
 
 /** Fast mode has a price list of its own, so it is a tier here. */

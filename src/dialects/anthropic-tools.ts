@@ -9,8 +9,12 @@ import { isObject } from './json-value.ts'
 /** Tools of the vendor's own making that the caller runs itself; their names end in a date. */
 const CALLER_TOOLS = /^(?:custom|bash|text_editor|computer|memory|str_replace_based_edit_tool)(?:_\d{8})?$/
 
+/** Members that decide what a tool costs. */
+const TOOL_NAMES: ReadonlySet<string> = new Set(['type', 'max_uses', 'model', 'cache_control'])
+
 export function readTools(fields: FieldReader): Pick<Ask, 'hasTools' | 'serverTools' | 'otherModels'> {
   const tools = fields.objects(fields.list('tools') ?? [], 'tools')
+  for (const [index, tool] of tools.entries()) fields.spellingOf(tool, `tools[${index}].`, TOOL_NAMES)
   const servers = fields.list('mcp_servers') ?? []
   const serverTools = tools.flatMap((tool, index) => serverTool(tool, index, fields))
   if (servers.length > 0) serverTools.push({ name: 'mcp', callsMax: undefined })
@@ -18,7 +22,8 @@ export function readTools(fields: FieldReader): Pick<Ask, 'hasTools' | 'serverTo
   return {
     hasTools: tools.length + servers.length > 0,
     serverTools,
-    otherModels: [...modelsOf(tools), ...modelsOf(fallbacks)],
+    // Whatever an entry looks like, it lets another model answer.
+    otherModels: [...modelsOf(tools), ...fallbacks.flatMap((item) => modelsOf([item])[0] ?? 'fallbacks')],
   }
 }
 

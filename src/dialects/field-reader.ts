@@ -17,6 +17,9 @@ export const INTEGER_MAX = Number.MAX_SAFE_INTEGER
 /** No model writes that much: a larger maximum is a mistake that the provider would only refuse after money was held. */
 export const OUTPUT_TOKENS_MAX = 10_000_000
 
+/** Field names that are safe to repeat to the caller. */
+const PLAIN_NAME = /^\w{1,64}$/
+
 /** Longest model name: longer than any vendor's, short enough for logs and records. */
 const MODEL_NAME_MAX = 256
 
@@ -48,6 +51,26 @@ export class FieldReader {
     return value === null ? undefined : value
   }
 
+  /** Refuses members of the body that differ from one of `names` in letter case alone. */
+  spelling(names: ReadonlySet<string>): void {
+    this.spellingOf(this.#root, '', names)
+  }
+
+  /**
+   * Refuses members that differ from one of `names` (all in lower case) in letter case alone: readers that ignore case,
+   * as Go's does, would act on what was not counted here. `at` is the object's place and a dot.
+   */
+  spellingOf(object: JsonObject, at: string, names: ReadonlySet<string>): void {
+    for (const key of Object.keys(object)) {
+      if (names.has(key)) continue
+      // Both ways: the Kelvin sign has only a lower case form in ASCII, the long s only an upper case one.
+      const meant = key.toUpperCase().toLowerCase()
+      if (!names.has(meant)) continue
+      const given = PLAIN_NAME.test(key) ? key : meant
+      this.#fault ??= invalid(`${at}${given}`, `${at}${given} is not a field: did you mean ${meant}?`)
+    }
+  }
+
   model(): string {
     const value = this.value('model')
     if (typeof value === 'string' && value !== '' && value.length <= MODEL_NAME_MAX && !CONTROL.test(value)) {
@@ -69,6 +92,13 @@ export class FieldReader {
     if (typeof value === 'number' && Number.isInteger(value) && value >= min && value <= max) return value
     const range = max === INTEGER_MAX ? `a whole number, ${min} or more` : `an integer from ${min} to ${max}`
     return this.refuse(name, `must be ${range}.`)
+  }
+
+  /** A short printable text that names something of the vendor's. */
+  word(name: string): string | undefined {
+    const value = this.value(name)
+    if (value === undefined || (typeof value === 'string' && PLAIN_NAME.test(value))) return value
+    return this.refuse(name, 'must be 1 to 64 letters, digits or underscores.')
   }
 
   oneOf(name: string, values: readonly string[]): string | undefined {

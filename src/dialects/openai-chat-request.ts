@@ -10,7 +10,7 @@ import type { Edit, ScannedObject } from './json-members.ts'
 import { isObject, parseJsonBytes } from './json-value.ts'
 import type { JsonObject } from './json-value.ts'
 import { readChatMessages } from './openai-content.ts'
-import { readRequestBody } from './request-body.ts'
+import { nfcBytes, readRequestBody } from './request-body.ts'
 
 /** Most answers to one call, as the vendor's API has it. */
 const CHOICES_MAX = 128
@@ -23,15 +23,37 @@ const CALLER_TOOLS: ReadonlySet<string> = new Set(['function', 'custom'])
 /** Fields that bring in stored content of a size unknown here. */
 const STORED_CONTENT = ['previous_response_id', 'conversation', 'prompt', 'container'] as const
 
+/** Fields that are acted on here or may cost something. */
+const FIELD_NAMES: ReadonlySet<string> = new Set([
+  ...['model', 'messages', 'stream', 'stream_options', 'max_tokens', 'max_completion_tokens', 'n', 'service_tier'],
+  ...['tools', 'functions', 'max_tool_calls', 'web_search_options', 'prediction', 'modalities', 'audio', 'store'],
+  ...['moderation', 'prompt_cache_options', 'prompt_cache_retention', 'response_format', 'logprobs', 'extra_body'],
+  ...STORED_CONTENT,
+])
+
+const TOOL_NAMES: ReadonlySet<string> = new Set(['type'])
+const STREAM_NAMES: ReadonlySet<string> = new Set(['include_usage'])
+
+/** The lifetime of a cache entry that has a price; longer ones are dearer by an amount no meter here knows. */
+const CACHE_TTL = '30m'
+
+/** Moderation by these is free of charge. */
+const FREE_MODERATION = /^omni-moderation-[\w.-]{1,64}$/
+
 export function parseChat(body: Uint8Array): ParsedAsk | InvalidAsk {
-  const read = readRequestBody(body)
+  let isCacheLong = false
+  const read = readRequestBody(body, ({ prompt_cache_breakpoint: mark }) => {
+    // Wherever a breakpoint stands.
+    if (isObject(mark) && !isShortCache(mark)) isCacheLong = true
+  })
   if (read.kind === 'invalid') return read
   const fields = new FieldReader(read.root)
   const content = new Content()
+  fields.spelling(FIELD_NAMES)
   const model = fields.model()
   readChatMessages(fields, content)
   for (const name of STORED_CONTENT) if (fields.value(name) !== undefined) content.opaque.add(name)
-  const cacheTtl = fields.object('prompt_cache_options')?.['ttl']
+  if (isCacheLong) fields.refuse('prompt_cache_breakpoint.ttl', CACHE_TTL_FIX)
   const ask: Ask = {
     dialect: 'openai-chat',
     family: 'openai',
@@ -42,30 +64,48 @@ export function parseChat(body: Uint8Array): ParsedAsk | InvalidAsk {
     textBytes: Math.max(0, read.nfcBytes - content.mediaBytes),
     images: content.images,
     mediaTokensMax: content.mediaTokensMax,
-    outputTokensMax: outputTokensMax(fields),
+    ...outputMaximum(fields),
+    predictedBytes: predictedBytes(fields),
     choices: fields.integer('n', { min: 1, max: CHOICES_MAX }) ?? 1,
     serviceTier: fields.oneOf('service_tier', SERVICE_TIERS),
     wantsStreamUsage: wantsStreamUsage(fields),
-    longCacheWrites: typeof cacheTtl === 'string' && cacheTtl !== '30m',
+    longCacheWrites: false,
     ...readTools(fields),
     opaque: [...content.opaque],
     otherModels: [],
     texts: () => textsOfBody(body),
   }
   checkShapes(fields)
+  refuseUnpriced(fields)
   return fields.fault ?? { kind: 'parsed', ask }
 }
 
+const CACHE_TTL_FIX = `must be ${CACHE_TTL}: other lifetimes have no price here.`
+
+function isShortCache({ ttl }: JsonObject): boolean {
+  return ttl === undefined || ttl === null || ttl === CACHE_TTL
+}
+
 /** Both names at once: which one counts is the provider's choice, so the larger is the bound. */
-function outputTokensMax(fields: FieldReader): number | undefined {
+function outputMaximum(fields: FieldReader): Pick<Ask, 'outputTokensMax' | 'outputTokensField'> {
   const bounds = { min: 1, max: OUTPUT_TOKENS_MAX }
-  const given = [fields.integer('max_completion_tokens', bounds), fields.integer('max_tokens', bounds)]
-  const known = given.filter((value) => value !== undefined)
-  return known.length === 0 ? undefined : Math.max(...known)
+  const [newer, older] = [fields.integer('max_completion_tokens', bounds), fields.integer('max_tokens', bounds)]
+  if (older !== undefined && older > (newer ?? 0)) return { outputTokensMax: older, outputTokensField: 'max_tokens' }
+  return { outputTokensMax: newer, outputTokensField: 'max_completion_tokens' }
+}
+
+/** Predicted text that the answer does not have is billed as output. */
+function predictedBytes(fields: FieldReader): number | undefined {
+  const prediction = fields.object('prediction')
+  if (prediction === undefined) return undefined
+  const text = JSON.stringify(prediction)
+  return nfcBytes(text, Buffer.byteLength(text))
 }
 
 function wantsStreamUsage(fields: FieldReader): boolean {
-  const wanted = fields.object('stream_options')?.['include_usage']
+  const options = fields.object('stream_options')
+  if (options !== undefined) fields.spellingOf(options, 'stream_options.', STREAM_NAMES)
+  const wanted = options?.['include_usage']
   if (typeof wanted === 'boolean') return wanted
   if (wanted !== undefined && wanted !== null) fields.refuse('stream_options.include_usage', 'must be true or false.')
   return false
@@ -73,6 +113,7 @@ function wantsStreamUsage(fields: FieldReader): boolean {
 
 function readTools(fields: FieldReader): Pick<Ask, 'hasTools' | 'serverTools'> {
   const tools = fields.objects(fields.list('tools') ?? [], 'tools')
+  for (const [index, tool] of tools.entries()) fields.spellingOf(tool, `tools[${index}].`, TOOL_NAMES)
   const functions = fields.list('functions') ?? []
   const callsMax = fields.integer('max_tool_calls', { min: 0, max: INTEGER_MAX })
   const names = tools.flatMap(({ type }, index) => {
@@ -93,6 +134,21 @@ function checkShapes(fields: FieldReader): void {
   fields.boolean('store')
   fields.boolean('logprobs')
   fields.boolean('parallel_tool_calls')
+}
+
+/** Fields that make a call dearer by a meter that is not here. */
+function refuseUnpriced(fields: FieldReader): void {
+  const modalities = fields.list('modalities') ?? []
+  if (modalities.some((modality) => modality !== 'text')) {
+    fields.refuse('modalities', 'must be ["text"]: other output has no price here.')
+  }
+  if (fields.value('audio') !== undefined) fields.refuse('audio', 'must be left out: audio output has no price here.')
+  const cache = fields.object('prompt_cache_options')
+  if (cache !== undefined && !isShortCache(cache)) fields.refuse('prompt_cache_options.ttl', CACHE_TTL_FIX)
+  const moderation = fields.object('moderation')
+  if (moderation !== undefined && !FREE_MODERATION.test(String(moderation['model']))) {
+    fields.refuse('moderation.model', 'must be omni-moderation-latest: other models have no price here.')
+  }
 }
 
 function textsOfBody(body: Uint8Array): readonly string[] {

@@ -29,6 +29,14 @@ export interface Ask {
   readonly hasTools: boolean
   /** The caller's own maximum of output tokens for one choice, or undefined when it gave none. */
   readonly outputTokensMax: number | undefined
+  /** The field that maximum stands in, for refusals of it. */
+  readonly outputTokensField?: string | undefined
+  /** Bytes of text the answer is predicted to have: what does not match is billed as output that nobody sees. */
+  readonly predictedBytes?: number | undefined
+  /** Whether the provider may summarise the context first: it then reads it once more and writes an answer more. */
+  readonly compacts?: boolean | undefined
+  /** Geography the caller asks to be served from, or undefined. */
+  readonly geography?: string | undefined
   /** Number of answers asked for (`n`), at least 1. */
   readonly choices: number
   /** Service tier the caller asked for, or undefined. */

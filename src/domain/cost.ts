@@ -156,8 +156,13 @@ function totalInput(usage: Usage): number {
   return Math.max(classes, usage.inputTokens)
 }
 
+/** Whether the word names no particular geography, which costs what the rows say. */
+export function isNeutralGeography(word: string): boolean {
+  return GEOGRAPHY_NEUTRAL.has(word)
+}
+
 function multiplierOf(model: ModelPrice, geography: string | undefined): Ratio | undefined {
-  if (geography === undefined || GEOGRAPHY_NEUTRAL.has(geography)) return ONE
+  if (geography === undefined || isNeutralGeography(geography)) return ONE
   return Object.hasOwn(model.geography, geography) ? model.geography[geography] : undefined
 }
 

@@ -59,15 +59,21 @@ export function fixedTokens(ask: Ask, model: ModelPrice): number {
  * The input bound that costs nothing: a byte-level tokenizer makes at most one token of a byte, and the bytes of keys and
  * escapes exceed the framing they stand for. A bound above the model's maximum input is that maximum, because the
  * provider refuses more. Content the gateway cannot see takes the maximum, once more for every server tool call, since
- * each call has the model read its context again.
+ * each call has the model read its context again, and each time twice where the context may be compacted.
  */
 export function byteBound(ask: Ask, model: ModelPrice): { readonly tokens: number; readonly method: InputMethod } {
-  const toolCalls = ask.serverTools.reduce((sum, tool) => sum + (tool.callsMax ?? 0), 0)
-  if (ask.serverTools.length > 0 || ask.opaque.length > 0 || (ask.images > 0 && model.imageTokensMax === 0)) {
-    return { tokens: saturate(model.inputMax * (toolCalls + 1)), method: 'model_maximum' }
+  const isOpaque = ask.opaque.length > 0 || ask.compacts === true || (ask.images > 0 && model.imageTokensMax === 0)
+  if (ask.serverTools.length > 0 || isOpaque) {
+    const readings = turns(ask) * (ask.compacts === true ? 2 : 1)
+    return { tokens: saturate(model.inputMax * readings), method: 'model_maximum' }
   }
   const tokens = saturate(scaleUp(ask.textBytes, model.tokenizer.bytesFactor) + fixedTokens(ask, model))
   return { tokens: Math.min(tokens, model.inputMax), method: 'bytes' }
+}
+
+/** How often a model may be run for one call: once, and again after each call of a server tool. */
+function turns(ask: Ask): number {
+  return ask.serverTools.reduce((sum, tool) => sum + (tool.callsMax ?? 0), 1)
 }
 
 export function expectedInput(ask: Ask, model: ModelPrice, tokensPerByte: number): number {
@@ -76,15 +82,23 @@ export function expectedInput(ask: Ask, model: ModelPrice, tokensPerByte: number
   return Math.min(Math.max(1, tokens), model.inputMax)
 }
 
-/** The caller's own maximum, or one that is set for it: never more than the model can give, so nothing idle is held. */
+/**
+ * The caller's own maximum, or one that is set for it: never more than the model can give, so nothing idle is held. What
+ * was predicted and not written is billed on top, and so is each summary.
+ */
 export function outputBound(
   ask: Ask,
   model: ModelPrice,
   limits: { readonly allowedMax: number | undefined; readonly inputTokens: number },
 ): OutputBound {
-  const injected = ask.outputTokensMax === undefined
-  const perChoiceMax = ask.outputTokensMax ?? injectedMax(model, limits)
-  return { upper: saturate(Math.min(perChoiceMax, model.outputMax) * ask.choices), perChoiceMax, injected }
+  // No provider takes a maximum beside a prediction: one is set only where a rule demands it.
+  const isPredicted = ask.predictedBytes !== undefined && limits.allowedMax === undefined
+  const injected = ask.outputTokensMax === undefined && !isPredicted
+  const perChoiceMax = ask.outputTokensMax ?? (isPredicted ? model.outputMax : injectedMax(model, limits))
+  const predicted = scaleUp(ask.predictedBytes ?? 0, model.tokenizer.bytesFactor)
+  const summaries = ask.compacts === true ? turns(ask) * model.outputMax : 0
+  const upper = saturate((Math.min(perChoiceMax, model.outputMax) + predicted) * ask.choices + summaries)
+  return { upper, perChoiceMax, injected }
 }
 
 /** Leaves room for the input: providers refuse a call whose prompt and maximum together exceed the context. */

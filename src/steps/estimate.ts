@@ -40,7 +40,7 @@ export function estimate(
   limits: EstimateLimits,
   world: { readonly calibration: Calibration },
 ): Estimated | Refusal {
-  const refusal = refuseUnbounded(ask, limits)
+  const refusal = refuseUnbounded(ask, model, limits)
   if (refusal) return refusal
   const expectation = world.calibration.expectation(model)
   const input = byteBound(ask, model)

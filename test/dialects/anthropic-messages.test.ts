@@ -10,6 +10,10 @@ const request = fixture('anthropic/messages-request.json')
 const stream = fixture('anthropic/stream.sse')
 const ask = parsed(anthropicMessages, { ...base, stream: true })
 
+const image = { type: 'image', source: { type: 'base64', media_type: 'image/png', data: 'A'.repeat(9_000) } }
+const pdf = { type: 'document', source: { type: 'base64', media_type: 'application/pdf', data: 'AAAA' } }
+const plain = { type: 'document', source: { type: 'text', media_type: 'text/plain', data: 'plain' } }
+
 const withBlocks = (content: unknown[], more: object = {}) =>
   parsed(anthropicMessages, { ...base, ...more, messages: [{ role: 'user', content }] })
 
@@ -48,6 +52,10 @@ describe('parse', () => {
     [{ ...base, speed: 'ludicrous' }, 'speed'],
     [{ ...base, thinking: { budget_tokens: '5' } }, 'thinking.budget_tokens'],
     [{ ...base, tools: [{ type: 5 }] }, 'tools[0].type'],
+    [{ ...base, inference_geo: 5 }, 'inference_geo'],
+    [{ ...base, inference_geo: 'a b' }, 'inference_geo'],
+    [{ ...base, context_management: { edits: 'x' } }, 'context_management.edits'],
+    [{ ...base, compaction: true }, 'compaction'],
     [{ ...base, tools: [{ type: 'web_search_20250305', max_uses: -1 }] }, 'tools[0].max_uses'],
   ])('refuses %j and names the field', (body, field) => {
     const fault = refused(anthropicMessages, body)
@@ -87,6 +95,101 @@ describe('parse', () => {
     ])
     expect(seen).toMatchObject({ opaque: [], images: 1 })
     expect(seen.texts()).toContain('plain')
+  })
+
+  it.each([
+    ['a fetched document', { type: 'web_fetch_tool_result', content: { type: 'web_fetch_result', content: pdf } }],
+    ['a document by its address', { type: 'web_fetch_tool_result', content: { type: 'document', url: 'https://x' } }],
+    ['an image of a connector', { type: 'mcp_tool_result', content: [image] }],
+    ['a document in a search result', { type: 'search_result', source: 'x', content: [pdf] }],
+    ['an upload', { type: 'mcp_tool_result', content: [{ type: 'container_upload', file_id: 'f' }] }],
+    ['a file of a container', { type: 'code_execution_tool_result', content: [{ type: 'x_output', file_id: 'f' }] }],
+    [
+      'a reference to a tool',
+      { type: 'tool_search_tool_result', content: { tool_references: [{ type: 'tool_reference' }] } },
+    ],
+    ['a source without a kind', { type: 'text', text: 'x', source: { url: 'https://x' } }],
+    ['a source beside a text', { type: 'text', text: 'x', source: { type: 'url', url: 'https://x' } }],
+    ['a source beside an image', { ...image, more: pdf }],
+    ['a file beside the text of a document', { type: 'document', source: { type: 'text', data: 'x', file_id: 'f' } }],
+    ['a document in a document', { type: 'document', source: { type: 'content', content: 'x', more: [pdf] } }],
+    ['a block of a later version', { type: 'mcp_tool_result', content: [{ type: 'video', url: 'https://x' }] }],
+    [
+      'a result of a tool that was called so',
+      { type: 'tool_result', content: [{ type: 'text', text: 'x', more: pdf }] },
+    ],
+  ])('cannot see %s', (_name, block) => {
+    expect(withBlocks([block]).opaque).not.toEqual([])
+    expect(parsed(anthropicMessages, { ...base, system: [block] }).opaque).not.toEqual([])
+    const beside = { role: 'user', content: 'x', more: [block] }
+    expect(parsed(anthropicMessages, { ...base, messages: [beside] }).opaque).not.toEqual([])
+  })
+
+  it('sees results of server tools that are text, and what a model wrote is text whatever it looks like', () => {
+    const seen = withBlocks([
+      { type: 'web_fetch_tool_result', content: { type: 'web_fetch_result', url: 'u', content: plain } },
+      { type: 'web_search_tool_result', content: [{ type: 'web_search_result', url: 'u', encrypted_content: 'e' }] },
+      { type: 'web_search_tool_result', content: { type: 'web_search_tool_result_error', error_code: 'x' } },
+      { type: 'bash_code_execution_tool_result', content: { type: 'bash_code_execution_result', stdout: 'x' } },
+      { type: 'mcp_tool_result', content: [{ type: 'text', text: 'x', cache_control: { type: 'ephemeral' } }] },
+      {
+        type: 'search_result',
+        source: 'x',
+        title: 't',
+        content: [{ type: 'text', text: 'x' }],
+        citations: { enabled: true },
+      },
+      { type: 'tool_use', input: { ...image, file_id: 'f', source: { type: 'url' } }, caller: { type: 'direct' } },
+      { type: 'text', text: 'x', citations: [{ type: 'char_location', file_id: 'f' }] },
+    ])
+    expect(seen).toMatchObject({ opaque: [], images: 0 })
+  })
+
+  it('takes the bytes of media out of the text only where the vendor reads media', () => {
+    const hidden = withBlocks([{ type: 'mcp_tool_result', content: [image] }])
+    expect(hidden.textBytes).toBeGreaterThan(9_000)
+    expect(withBlocks([image]).textBytes).toBeLessThan(500)
+  })
+
+  it.each([
+    ['Max_Tokens', { ...base, Max_Tokens: 1e6 }],
+    ['STREAM', { ...base, STREAM: true }],
+    ['Speed', { ...base, Speed: 'fast' }],
+    ['thinking.Budget_Tokens', { ...base, thinking: { Budget_Tokens: 1e6 } }],
+    ['messages[0].Content', { ...base, messages: [{ role: 'user', content: 'x', Content: [image] }] }],
+    ['messages[0].content[0].Source', { ...base, messages: [{ role: 'user', content: [{ ...image, Source: {} }] }] }],
+    ['tools[0].Type', { ...base, tools: [{ name: 'f', Type: 'web_search_20250305' }] }],
+  ])('refuses %s, which some readers would take for what it resembles', (field, body) => {
+    const fault = refused(anthropicMessages, body)
+    expect(fault.field).toBe(field)
+    expect(fault.message).toMatch(/is not a field: did you mean [a-z_]+\?$/)
+  })
+
+  it('says which field its maximum comes from', () => {
+    expect(parsed(anthropicMessages, base)).toMatchObject({ outputTokensMax: 10, outputTokensField: 'max_tokens' })
+    const thinking = { type: 'enabled', budget_tokens: 20 }
+    const ask = parsed(anthropicMessages, { ...base, thinking })
+    expect(ask).toMatchObject({ outputTokensMax: 20, outputTokensField: 'thinking.budget_tokens' })
+  })
+
+  it('knows that the context may be read once more for a summary, unless edits only clear', () => {
+    const edits = (...types: unknown[]) =>
+      withBlocks([], { context_management: { edits: types.map((type) => ({ type })) } })
+    expect(edits('clear_tool_uses_20250919', 'clear_thinking_20251015')).toMatchObject({ compacts: false, opaque: [] })
+    for (const type of ['compact_20260112', 'later', 5])
+      expect(edits('clear_tool_uses_20250919', type).compacts).toBe(true)
+    expect(withBlocks([], { compaction: { type: 'summarize' } }).compacts).toBe(true)
+    expect(withBlocks([])).toMatchObject({ compacts: false, geography: undefined })
+    expect(withBlocks([], { inference_geo: 'us' }).geography).toBe('us')
+  })
+
+  it('names another model for every fallback, however it is written', () => {
+    expect(withBlocks([], { fallbacks: [{}, 'm', { Model: 'x' }] }).otherModels).toEqual([
+      'fallbacks',
+      'm',
+      'fallbacks',
+    ])
+    expect(refused(anthropicMessages, { ...base, fallbacks: 'default' }).field).toBe('fallbacks')
   })
 
   it('finds long cache writes anywhere, and only those', () => {

@@ -51,6 +51,19 @@ describe('parse', () => {
     [{ ...base, tools: {} }, 'tools'],
     [{ ...base, tools: [{}] }, 'tools[0].type'],
     [{ ...base, response_format: 'json' }, 'response_format'],
+    [{ ...base, modalities: ['text', 'audio'] }, 'modalities'],
+    [{ ...base, modalities: 'audio' }, 'modalities'],
+    [{ ...base, audio: { voice: 'alloy', format: 'wav' } }, 'audio'],
+    [{ ...base, prediction: 'x' }, 'prediction'],
+    [{ ...base, moderation: { model: 'gpt-9' } }, 'moderation.model'],
+    [{ ...base, prompt_cache_options: { ttl: '12h' } }, 'prompt_cache_options.ttl'],
+    [
+      {
+        ...base,
+        messages: [{ role: 'user', content: [{ type: 'text', text: 'x', prompt_cache_breakpoint: { ttl: '12h' } }] }],
+      },
+      'prompt_cache_breakpoint.ttl',
+    ],
   ])('refuses %j and names the field', (body, field) => {
     const fault = refused(openaiChat, body)
     expect(fault.field).toBe(field)
@@ -115,6 +128,73 @@ describe('parse', () => {
     expect(ask.mediaTokensMax).toBe(30 * 32)
     expect(ask.serverTools.map(({ name }) => name)).toEqual(['code_interpreter', 'web_search'])
     expect(ask.textBytes).toBeLessThan(1000)
+  })
+
+  it.each([
+    ['beside a text', { type: 'text', text: 'x', image_url: { url: 'https://x' } }],
+    ['beside an image', { type: 'image_url', image_url: { url: 'https://x' }, file: { file_id: 'f' } }],
+    ['in a part of a later version', { type: 'video', video: 'x' }],
+    ['in audio without its data', { type: 'input_audio', input_audio: { url: 'https://x' } }],
+    ['in a file by its address', { type: 'file', file: { file_url: 'https://x' } }],
+  ])('cannot see what stands %s', (_name, part) => {
+    expect(parsed(openaiChat, { ...base, messages: [{ role: 'user', content: [part] }] }).opaque).toHaveLength(1)
+    const beside = { role: 'user', content: 'x', attachments: [part] }
+    expect(parsed(openaiChat, { ...base, messages: [beside] }).opaque).toEqual(['messages[].attachments'])
+  })
+
+  it('sees what clients send back of an answer', () => {
+    const call = { id: 'c', type: 'function', function: { name: 'f', arguments: '{}' } }
+    const message = {
+      role: 'assistant',
+      content: null,
+      tool_calls: [call],
+      annotations: [{}],
+      refusal: null,
+      audio: null,
+    }
+    const cached = {
+      type: 'text',
+      text: 'x',
+      cache_control: { type: 'ephemeral' },
+      prompt_cache_breakpoint: { ttl: '30m' },
+    }
+    const ask = parsed(openaiChat, { ...base, messages: [message, { role: 'user', content: [cached] }] })
+    expect(ask).toMatchObject({ opaque: [], longCacheWrites: false })
+  })
+
+  it.each([
+    ['Max_Tokens', { ...base, Max_Tokens: 1e6 }],
+    ['N', { ...base, N: 100 }],
+    ['Stream', { ...base, Stream: true }],
+    ['max_tokens', { ...base, ['max_to\u212Aens']: 1e6 }],
+    ['service_tier', { ...base, ['\u017Fervice_tier']: 'priority' }],
+    ['stream_options.Include_Usage', { ...base, stream_options: { Include_Usage: true } }],
+    ['messages[0].Content', { ...base, messages: [{ role: 'user', content: 'x', Content: [] }] }],
+    ['messages[0].content[0].Text', { ...base, messages: [{ role: 'user', content: [{ type: 'text', Text: 'x' }] }] }],
+    ['tools[0].TYPE', { ...base, tools: [{ type: 'function', TYPE: 'web_search' }] }],
+  ])('refuses %s, which some readers would take for what it resembles', (field, body) => {
+    const fault = refused(openaiChat, body)
+    expect(fault.field).toBe(field)
+    expect(fault.message).toMatch(/is not a field: did you mean [a-z_]+\?$/)
+  })
+
+  it('leaves names of the caller alone, wherever they are its own', () => {
+    const parameters = { type: 'object', properties: { Content: { Type: 'x' }, N: {} } }
+    const tools = [{ type: 'function', function: { name: 'F', parameters } }]
+    expect(parsed(openaiChat, { ...base, tools, metadata: { Model: 'x' }, Custom: 1 }).hasTools).toBe(true)
+  })
+
+  it('bounds the text of a prediction, and says which field its maximum comes from', () => {
+    const prediction = { type: 'content', content: 'é'.repeat(100) }
+    expect(parsed(openaiChat, { ...base, prediction }).predictedBytes).toBeGreaterThanOrEqual(200)
+    expect(parsed(openaiChat, base).predictedBytes).toBeUndefined()
+    const field = (more: object) => parsed(openaiChat, { ...base, ...more }).outputTokensField
+    expect(field({ max_tokens: 5 })).toBe('max_tokens')
+    expect(field({ max_tokens: 5, max_completion_tokens: 9 })).toBe('max_completion_tokens')
+    expect(field({ max_tokens: 9, max_completion_tokens: 5 })).toBe('max_tokens')
+    expect(
+      parsed(openaiChat, { ...base, modalities: ['text'], moderation: { model: 'omni-moderation-latest' } }),
+    ).toBeDefined()
   })
 
   it('takes only payloads of media out of the text', () => {

@@ -88,6 +88,29 @@ describe('the output bound', () => {
   })
 })
 
+describe('output beyond the answer', () => {
+  test('what was predicted is added to every choice, and no maximum is set beside it but a rule’s', () => {
+    const predicted = { predictedBytes: 1_000 }
+    expect(outputBound(askOf('', { ...predicted, outputTokensMax: 100, choices: 2 }), model(), free).upper).toBe(2_200)
+    expect(outputBound(askOf('', predicted), model(), free)).toEqual({
+      upper: 17_384,
+      perChoiceMax: 16_384,
+      injected: false,
+    })
+    const ruled = outputBound(askOf('', predicted), model(), { ...free, allowedMax: 100 })
+    expect(ruled).toEqual({ upper: 1_100, perChoiceMax: 100, injected: true })
+  })
+
+  test('a context that may be compacted is read twice, and summed up once, in every turn', () => {
+    const compacts = { compacts: true, outputTokensMax: 100 }
+    expect(byteBound(askOf('', compacts), model())).toEqual({ tokens: 256_000, method: 'model_maximum' })
+    expect(outputBound(askOf('', compacts), model(), free).upper).toBe(100 + 16_384)
+    const tools = { ...compacts, serverTools: [{ name: 'web_fetch', callsMax: 2 }] }
+    expect(byteBound(askOf('', tools), model()).tokens).toBe(6 * 128_000)
+    expect(outputBound(askOf('', tools), model(), free).upper).toBe(100 + 3 * 16_384)
+  })
+})
+
 describe('expected input', () => {
   test('is at least one token and at most the model’s maximum', () => {
     expect(expectedInput(askOf('', { textBytes: 0 }), model(), 0.25)).toBe(1)

@@ -88,7 +88,7 @@ describe('estimate', () => {
       fc.property(
         learned,
         fc.nat(200_000),
-        fc.integer({ min: 1, max: 100_000 }),
+        fc.integer({ min: 1, max: 16_384 }),
         (sample, textBytes, outputTokensMax) => {
           const calibration = new Calibration()
           calibration.learn(model(), sample)
@@ -105,10 +105,36 @@ describe('estimate', () => {
     )
   })
 
-  test('a maximum of 1e12 holds no more than the model can give', () => {
-    const asked = estimated(askOf('hi', { outputTokensMax: 1e12 }))
-    expect(asked.cost.upper).toBe(estimated(askOf('hi', { outputTokensMax: 16_384 })).cost.upper)
-    expect(asked.outputTokensMax).toBe(1e12)
+  test('refuses a maximum above the model’s own, naming the field and the maximum', () => {
+    expect(refused(askOf('hi', { outputTokensMax: 16_384 }))).toBeUndefined()
+    const above = refused(askOf('hi', { outputTokensMax: 16_385, outputTokensField: 'max_tokens' }))
+    expect(above).toMatchObject({ code: 'invalid_request', field: 'max_tokens' })
+    expect(above?.message).toBe('max_tokens is more than this model can give. Lower it to 16384 or less.')
+    expect(refused(askOf('hi', { outputTokensMax: 1e12 }))).toMatchObject({ field: 'max_completion_tokens' })
+  })
+
+  test('refuses a tier or a geography that has no price', () => {
+    const serviceTiers = {
+      reported: {},
+      possible: { absent: ['standard'], auto: ['standard'], fast: ['fast', 'standard'] },
+    }
+    const tiered = model({ serviceTiers })
+    expect(refused(askOf('', { serviceTier: 'auto' }), tiered)).toBeUndefined()
+    expect(refused(askOf('', { serviceTier: 'fast' }), tiered)).toMatchObject({
+      code: 'price_unknown',
+      field: 'service_tier',
+    })
+    const anthropic = askOf('', { serviceTier: 'fast', family: 'anthropic' })
+    expect(refused(anthropic, tiered)).toMatchObject({ code: 'price_unknown', field: 'speed' })
+    expect(refused(askOf('', { serviceTier: 'unheard' }), tiered)).toMatchObject({ code: 'price_unknown' })
+    const fast = model({ serviceTiers, rows: [row(), row({ key: 'fast', tier: 'fast' })] })
+    expect(refused(anthropic, fast)).toBeUndefined()
+    const american = model({ geography: { us: ratio('1.1') } })
+    for (const geography of ['us', 'global']) expect(refused(askOf('', { geography }), american)).toBeUndefined()
+    expect(refused(askOf('', { geography: 'eu' }), american)).toMatchObject({
+      code: 'price_unknown',
+      field: 'inference_geo',
+    })
   })
 
   test('refuses what it cannot bound, naming the field', () => {
