@@ -7,8 +7,9 @@ import { readMessages } from './anthropic-content.ts'
 import { readTools } from './anthropic-tools.ts'
 import { Content, textsOf } from './content.ts'
 import { FieldReader, OUTPUT_TOKENS_MAX } from './field-reader.ts'
-import { scanObject, setMember, splice } from './json-members.ts'
-import type { Edit } from './json-members.ts'
+import { setMember, splice } from './json-edit.ts'
+import type { Edit } from './json-edit.ts'
+import { scanObject } from './json-members.ts'
 import { isObject, parseJsonBytes } from './json-value.ts'
 import type { JsonObject } from './json-value.ts'
 import { readRequestBody } from './request-body.ts'
@@ -21,8 +22,22 @@ const STORED_CONTENT = ['container', 'thread', 'previous_message_id'] as const
 
 /** Fields that are acted on here or may cost something. */
 const FIELD_NAMES: ReadonlySet<string> = new Set([
-  ...['model', 'messages', 'system', 'stream', 'max_tokens', 'thinking', 'tools', 'mcp_servers', 'fallbacks'],
-  ...['service_tier', 'speed', 'inference_geo', 'cache_control', 'context_management', 'compaction', 'betas'],
+  'model',
+  'messages',
+  'system',
+  'stream',
+  'max_tokens',
+  'thinking',
+  'tools',
+  'mcp_servers',
+  'fallbacks',
+  'service_tier',
+  'speed',
+  'inference_geo',
+  'cache_control',
+  'context_management',
+  'compaction',
+  'betas',
   ...STORED_CONTENT,
 ])
 

@@ -5,8 +5,10 @@ import type { Ask, InvalidAsk, ParsedAsk } from '../domain/ask.ts'
 import type { Splice } from '../domain/dialect.ts'
 import { Content, textsOf } from './content.ts'
 import { FieldReader, INTEGER_MAX, OUTPUT_TOKENS_MAX } from './field-reader.ts'
-import { scanObject, setMember, splice } from './json-members.ts'
-import type { Edit, ScannedObject } from './json-members.ts'
+import { setMember, splice } from './json-edit.ts'
+import type { Edit } from './json-edit.ts'
+import { scanObject } from './json-members.ts'
+import type { ScannedObject } from './json-members.ts'
 import { isObject, parseJsonBytes } from './json-value.ts'
 import type { JsonObject } from './json-value.ts'
 import { readChatMessages } from './openai-content.ts'
@@ -25,9 +27,28 @@ const STORED_CONTENT = ['previous_response_id', 'conversation', 'prompt', 'conta
 
 /** Fields that are acted on here or may cost something. */
 const FIELD_NAMES: ReadonlySet<string> = new Set([
-  ...['model', 'messages', 'stream', 'stream_options', 'max_tokens', 'max_completion_tokens', 'n', 'service_tier'],
-  ...['tools', 'functions', 'max_tool_calls', 'web_search_options', 'prediction', 'modalities', 'audio', 'store'],
-  ...['moderation', 'prompt_cache_options', 'prompt_cache_retention', 'response_format', 'logprobs', 'extra_body'],
+  'model',
+  'messages',
+  'stream',
+  'stream_options',
+  'max_tokens',
+  'max_completion_tokens',
+  'n',
+  'service_tier',
+  'tools',
+  'functions',
+  'max_tool_calls',
+  'web_search_options',
+  'prediction',
+  'modalities',
+  'audio',
+  'store',
+  'moderation',
+  'prompt_cache_options',
+  'prompt_cache_retention',
+  'response_format',
+  'logprobs',
+  'extra_body',
   ...STORED_CONTENT,
 ])
 

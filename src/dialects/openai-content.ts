@@ -18,8 +18,16 @@ const PART_NAMES: ReadonlySet<string> = new Set(['type', 'text', 'image_url', 'i
 
 /** Members whose objects are text to the model, advice to the cache, or echoes of an answer that point back at it. */
 const PLAIN_MEMBERS: ReadonlySet<string> = new Set([
-  ...['content', 'audio', 'tool_calls', 'function_call', 'annotations', 'reasoning', 'reasoning_details'],
-  ...['provider_specific_fields', 'prompt_cache_breakpoint', 'cache_control'],
+  'content',
+  'audio',
+  'tool_calls',
+  'function_call',
+  'annotations',
+  'reasoning',
+  'reasoning_details',
+  'provider_specific_fields',
+  'prompt_cache_breakpoint',
+  'cache_control',
 ])
 
 /** Audio costs at most this many tokens a second by any published rule, and a second has at least this many bytes. */
