@@ -1,5 +1,7 @@
 import type { Command } from 'commander'
+import { openDataFolder } from '../compose/data-folder.ts'
 import type { LogReport } from '../compose/data-folder.ts'
+import type { Config } from '../config/config.ts'
 import { parseVkey } from '../domain/checkpoint.ts'
 import { EXIT, json, UsageError } from './output.ts'
 import type { Cli, ExitCode } from './output.ts'
@@ -24,12 +26,22 @@ export function addAuditVerify(audit: Command, cli: Cli): void {
 async function verify(options: VerifyOptions, cli: Cli): Promise<void> {
   const config = readSettings({ ...options, configFile: options.config })
   if (options.key !== undefined) assertKey(options.key)
-  const reports = await readDataFolder(config).verify(options.key)
+  const reports = await reportsOf(config, options.key)
   const code = exitOf(reports)
   cli.exit(code)
   if (options.json === true) return cli.terminal.out(json({ ok: code === EXIT.good, logs: reports }))
   for (const report of reports) for (const line of describe(report)) cli.terminal.out(line)
   cli.terminal.out(conclusion(reports, code))
+}
+
+/** A folder without logs is most likely a mistyped path; where keys say that there were logs, it is a finding. */
+async function reportsOf(config: Config, key: string | undefined): Promise<readonly LogReport[]> {
+  try {
+    return await openDataFolder(config).verify(key)
+  } catch (error) {
+    readDataFolder(config)
+    throw error
+  }
 }
 
 function assertKey(vkey: string): void {
@@ -48,11 +60,13 @@ function exitOf(reports: readonly LogReport[]): ExitCode {
 
 /** One line a finding, with every fact that names the record. */
 function describe(report: LogReport): readonly string[] {
+  // A log without a readable key has no origin that could be believed.
+  const name = report.origin === '' ? report.log : report.origin
   const lines = report.findings.map(({ kind, severity, ...facts }) => {
-    const named = Object.entries(facts).map(([name, value]) => `${name}=${String(value)}`)
-    return `${report.origin}: ${severity}: ${kind} ${named.join(' ')}`
+    const named = Object.entries(facts).map(([fact, value]) => `${fact}=${String(value)}`)
+    return `${name}: ${severity}: ${kind} ${named.join(' ')}`
   })
-  return report.more > 0 ? [...lines, `${report.origin}: and ${report.more} more`] : lines
+  return report.more > 0 ? [...lines, `${name}: and ${report.more} more`] : lines
 }
 
 function conclusion(reports: readonly LogReport[], code: ExitCode): string {

@@ -12,7 +12,8 @@ export type Finding =
       readonly seq: number
     }
   | { readonly kind: 'MISSING'; readonly from: number; readonly to: number }
-  | { readonly kind: 'TRUNCATED'; readonly have: number; readonly signed: number }
+  /** The end was cut off; or the whole folder is older than what its key is known to have signed. */
+  | { readonly kind: 'TRUNCATED' | 'ROLLED_BACK'; readonly have: number; readonly signed: number }
   | { readonly kind: 'BAD_SIG' | 'UNKNOWN_KEY'; readonly file: string; readonly reason: string }
   | { readonly kind: 'NO_CHECKPOINT'; readonly size: number }
   | {
@@ -23,6 +24,8 @@ export type Finding =
       readonly recordsMatch: boolean
     }
   | { readonly kind: 'LOG_MISSING'; readonly log: string }
+  /** The sidecar of a segment, which start-up and queries believe, does not say what the segment holds. */
+  | { readonly kind: 'WRONG_SUM'; readonly file: string }
   | { readonly kind: 'UNSIGNED_TAIL'; readonly n: number }
   | { readonly kind: 'OPEN_RESERVATION'; readonly id: string; readonly isDue: boolean }
   | { readonly kind: 'SETTLE_WITHOUT_DECISION'; readonly id: string }
@@ -34,9 +37,11 @@ const SEVERITY = {
   CORRUPT_LINE: 'tampered',
   MISSING: 'tampered',
   TRUNCATED: 'tampered',
+  ROLLED_BACK: 'tampered',
   BAD_SIG: 'tampered',
   UNKNOWN_KEY: 'tampered',
   LOG_MISSING: 'tampered',
+  WRONG_SUM: 'tampered',
   AFTER_CLOSE: 'tampered',
   NO_CHECKPOINT: 'tampered',
   HASHES_DO_NOT_MATCH_CHECKPOINT: 'tampered',

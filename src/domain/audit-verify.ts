@@ -59,9 +59,9 @@ export class LogVerification {
     this.#places = new AuditPlaces(basis.signed?.size ?? 0)
   }
 
-  /** Lines taken so far, whatever they are. */
-  get lines(): number {
-    return this.#frontier.size
+  /** The tree over the lines taken so far, whatever they are. */
+  get frontier(): Frontier {
+    return this.#frontier
   }
 
   /** Another checkpoint with a good signature, of a size that is not reached yet; in order of size. */

@@ -1,9 +1,10 @@
 /** `audit verify` and `audit query`, on the logs that a real gateway left: one that closed them, and one that was killed. */
-import { cpSync, readdirSync, readFileSync, writeFileSync } from 'node:fs'
+import { cpSync, mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { mkdtemp, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
-import { join } from 'node:path'
+import { basename, join } from 'node:path'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
+import { openAuditLog } from '../../src/adapters/audit-log/audit-log.ts'
 import { openIn, recordsOf, settledRecords } from '../support/books.ts'
 import { openStream, post } from '../support/calls.ts'
 import { runCli } from '../support/cli.ts'
@@ -173,6 +174,50 @@ describe('audit verify', () => {
 
   it('of a log from which all is gone exits 4', async () => {
     expect((await verify(edited('closed', () => []))).code).toBe(4)
+  })
+
+  it.each<readonly [string, (dir: string) => void, string]>([
+    ['the folder of a log is gone', (dir) => rmSync(logOf(dir), { recursive: true }), 'LOG_MISSING log=log-'],
+    ['the description of a log is gone', (dir) => rmSync(join(logOf(dir), 'log.json')), 'LOG_MISSING log=log-'],
+    ['all logs are gone', (dir) => rmSync(join(dir, 'audit'), { recursive: true }), 'LOG_MISSING log=log-'],
+    [
+      'the description is no description',
+      (dir) => writeFileSync(join(logOf(dir), 'log.json'), '{}'),
+      'UNKNOWN_KEY file=log.json',
+    ],
+  ])('exits 4 when %s, and names the log', async (_, damage, finding) => {
+    const dir = edited('closed', (lines) => lines)
+    const name = basename(logOf(dir))
+    damage(dir)
+    const { code, stdout } = await verify(dir)
+    expect(code).toBe(4)
+    expect(stdout).toContain(`${name}: tampered: ${finding}`)
+    expect(stdout).toContain('audit verify: TAMPERED')
+  })
+
+  it('exits 4 when the folder of a log was put back as it was earlier', async () => {
+    const dir = edited('closed', (lines) => lines)
+    const [name, log] = [basename(logOf(dir)), logOf(dir)]
+    const older = join(root, `older-${name}`)
+    cpSync(log, older, { recursive: true })
+    const size = signedSize(dir)
+    await using later = await openAuditLog({ dir: join(dir, 'audit'), deployment: 'gw.test', durability: 'disk' })
+    expect(later.name).toBe(name)
+    await later[Symbol.asyncDispose]()
+    rmSync(log, { recursive: true })
+    cpSync(older, log, { recursive: true })
+    const { code, stdout } = await verify(dir)
+    expect(code).toBe(4)
+    expect(stdout).toContain(`/${name}: tampered: ROLLED_BACK have=${size} signed=${size + 2}`)
+  })
+
+  it('of a folder without a log says so, and that is no success', async () => {
+    const dir = await mkdtemp(join(root, 'empty-'))
+    expect((await verify(dir)).code).toBe(2)
+    mkdirSync(join(dir, 'audit'))
+    const { code, stdout } = await verify(dir)
+    expect(code).toBe(1)
+    expect(stdout).toContain('nothing to verify')
   })
 
   it('of a killed log says which call is open, without alarm while its hold may live', async () => {

@@ -2,6 +2,7 @@ import { signCheckpoint } from '../../domain/checkpoint.ts'
 import { rootOf } from '../../domain/merkle.ts'
 import type { Frontier } from '../../domain/merkle.ts'
 import { appendFile, replaceFile } from './durable-file.ts'
+import { LargestSigned } from './largest-signed.ts'
 import { logPaths } from './log-description.ts'
 import type { LogFolder } from './log-folder.ts'
 
@@ -11,12 +12,14 @@ const KEPT_EVERY_MS = 60_000
 /** Signs trees that are on disk, each larger than the one before, and writes what it signed where auditors find it. */
 export class CheckpointSigner {
   readonly #folder: LogFolder
+  readonly #largest: LargestSigned
   /** Owned by this object. */
   #signedSize: number
   #keptAtMs = Number.NEGATIVE_INFINITY
 
   constructor(folder: LogFolder, signedSize: number) {
     this.#folder = folder
+    this.#largest = new LargestSigned(folder.largestSignedFile)
     this.#signedSize = signedSize
   }
 
@@ -36,6 +39,7 @@ export class CheckpointSigner {
       this.#keptAtMs = nowMs
     }
     replaceFile(logPaths(dir).checkpoint, note)
+    this.#largest.keep(note, { nowMs, isDue: options.isKept })
     this.#signedSize = size
   }
 }

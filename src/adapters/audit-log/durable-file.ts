@@ -80,6 +80,11 @@ export function isMissing(error: unknown): boolean {
   return hasCode(error, 'ENOENT') || hasCode(error, 'ENOTDIR')
 }
 
+/** It may be there, but not for this user. */
+export function isForbidden(error: unknown): boolean {
+  return hasCode(error, 'EACCES') || hasCode(error, 'EPERM')
+}
+
 function hasCode(error: unknown, code: string): boolean {
   return error instanceof Error && 'code' in error && error.code === code
 }

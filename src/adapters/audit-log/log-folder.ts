@@ -6,15 +6,16 @@
  */
 import { randomBytes } from 'node:crypto'
 import { mkdirSync, readdirSync } from 'node:fs'
-import { join } from 'node:path'
+import { dirname, join } from 'node:path'
 import { DatabaseSync } from 'node:sqlite'
 import { formatVkey, noteKey } from '../../domain/checkpoint.ts'
 import type { NoteKey } from '../../domain/checkpoint.ts'
 import { replaceFile, syncFolder } from './durable-file.ts'
+import { largestSignedFile } from './largest-signed.ts'
 import { logPaths, readDescription } from './log-description.ts'
-import { createLogKeys, loadLogKeys, publicJwk } from './log-keys.ts'
+import { createLogKeys, loadLogKeys, nameLogKeys, publicJwk } from './log-keys.ts'
 import type { LogKeys } from './log-keys.ts'
-import { missingLogs } from './missing-logs.ts'
+import { assertNoneMissing } from './missing-logs.ts'
 
 export interface LogFolder {
   readonly name: string
@@ -22,6 +23,8 @@ export interface LogFolder {
   readonly origin: string
   readonly key: NoteKey
   readonly keys: LogKeys
+  /** Beside the keys, out of reach of who may write to the folder of the log. */
+  readonly largestSignedFile: string
   readonly created: boolean
   readonly lock: Disposable
 }
@@ -47,18 +50,14 @@ export interface FolderOptions {
 
 /** The first log that no living process writes to, else a new one. */
 export function claimLogFolder(options: FolderOptions): LogFolder {
+  assertNoneMissing(options)
   mkdirSync(options.auditDir, { recursive: true })
-  const [missing] = missingLogs(options)
-  if (missing !== undefined) throw new Error(`${join(options.auditDir, missing)}: ${MISSING}`)
   for (const name of readdirSync(options.auditDir).toSorted()) {
     const folder = continueFolder(options, name)
     if (folder !== undefined) return folder
   }
   return createFolder(options, `log-${randomName()}`)
 }
-
-const MISSING =
-  'this log was written here and is gone or has lost its log.json; restore it, or move its keys away to declare it lost'
 
 const IN_USE =
   'another gateway writes to this data folder; a ledger in memory cannot be shared: use another folder, or a Redis ledger'
@@ -72,6 +71,7 @@ function continueFolder(options: FolderOptions, name: string): LogFolder | undef
   if (lock === undefined && options.alone === true) throw new Error(`${options.auditDir}: ${IN_USE}`)
   if (lock === undefined) return undefined
   try {
+    nameLogKeys(options.keysDir, name)
     const keys = loadLogKeys(options.keysDir, name)
     const key = noteKey(description.origin, keys.log)
     if (formatVkey(key) !== description.vkey) {
@@ -79,7 +79,8 @@ function continueFolder(options: FolderOptions, name: string): LogFolder | undef
         `${logPaths(dir).description}: vkey is not that of the key in ${options.keysDir}; restore the right key`,
       )
     }
-    return { name, dir, origin: description.origin, key, keys, created: false, lock }
+    const signedFile = largestSignedFile(options.keysDir, name)
+    return { name, dir, origin: description.origin, key, keys, largestSignedFile: signedFile, created: false, lock }
   } catch (error) {
     lock[Symbol.dispose]()
     throw error
@@ -99,8 +100,12 @@ function createFolder(options: FolderOptions, name: string): LogFolder {
   const created = new Date(options.nowMs).toISOString()
   const description = { origin, vkey: formatVkey(key), created, receiptKeys: [publicJwk(keys.receipt)] }
   replaceFile(paths.description, `${JSON.stringify(description, null, 2)}\n`)
+  // A named key without its log would keep the next process from starting: the log must outlive a power cut first.
   syncFolder(options.auditDir)
-  return { name, dir, origin, key, keys, created: true, lock }
+  syncFolder(dirname(options.auditDir))
+  nameLogKeys(options.keysDir, name)
+  const signedFile = largestSignedFile(options.keysDir, name)
+  return { name, dir, origin, key, keys, largestSignedFile: signedFile, created: true, lock }
 }
 
 function randomName(): string {

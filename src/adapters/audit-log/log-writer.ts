@@ -169,7 +169,10 @@ export class LogWriter implements Disposable {
     }
   }
 
-  /** Cuts the active segment where it was last synced and gives it up. */
+  /**
+   * Cuts the active segment where it was last synced and gives it up. It gets no sidecar, and is read whole at the next start:
+   * the state at that place is not known any more.
+   */
   #dropUnsynced(): void {
     const { disk } = this.#options
     const active = this.#active
@@ -187,7 +190,6 @@ export class LogWriter implements Disposable {
     } finally {
       disk.close(fd)
     }
-    this.#writeSum(active.segment, this.#synced)
   }
 
   /** Ends the active segment; the next record begins another. Signed first, so a sidecar is never ahead of the checkpoint. */

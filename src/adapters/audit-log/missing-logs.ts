@@ -1,38 +1,60 @@
 /**
- * Logs that were and are not: a log's key is made before its first record and lies outside the folder of logs, so whoever
- * removes a log, or the file that describes it, leaves its key behind.
+ * Logs that were and are not: a log's key lies outside the folder of logs and gets its name once the log has its description,
+ * so whoever removes a log, or the file that describes it, leaves a named key behind. A log that vanished unnoticed would take
+ * along what it says was spent.
  */
-import { readdirSync } from 'node:fs'
+import { readdirSync, statSync } from 'node:fs'
 import { join } from 'node:path'
 import { isMissing } from './durable-file.ts'
-import { logPaths, readDescription } from './log-description.ts'
+import { logPaths } from './log-description.ts'
 import type { LogReport } from './log-report.ts'
 
 const KEY_FILE = /^(log-[a-z2-7]+)\.log\.pem$/
 
-/** Names of logs that have a key and no longer what they held; none when the keys are not here, as with a copy. */
-export function missingLogs(folders: { readonly auditDir: string; readonly keysDir: string }): readonly string[] {
-  const names = filesOf(folders.keysDir).flatMap((file) => KEY_FILE.exec(file)?.[1] ?? [])
-  return names.filter((name) => isGone(join(folders.auditDir, name)))
+interface Folders {
+  readonly auditDir: string
+  readonly keysDir: string
 }
 
-/** A start that was killed before it described its log leaves an empty folder: that one never held a record. */
-function isGone(dir: string): boolean {
-  if (readDescription(dir) !== undefined) return false
-  const segments = filesOf(logPaths(dir).segments, 'gone')
-  return segments[0] === 'gone' || segments.length > 0
+/**
+ * Names of logs that have a key and no description; none when the keys are not here, as with a copy. Keys are listed before
+ * descriptions are looked for, since another process may be making a log at this moment.
+ */
+export function missingLogs({ auditDir, keysDir }: Folders): readonly string[] {
+  const names = filesOf(keysDir).flatMap((file) => KEY_FILE.exec(file)?.[1] ?? [])
+  return names.filter((name) => !isThere(logPaths(join(auditDir, name)).description)).toSorted()
 }
 
-function filesOf(dir: string, whenMissing?: string): readonly string[] {
+function filesOf(dir: string): readonly string[] {
   try {
     return readdirSync(dir)
   } catch (error) {
-    if (isMissing(error)) return whenMissing === undefined ? [] : [whenMissing]
+    if (isMissing(error)) return []
     throw error
   }
 }
 
-/** What verification says of a log whose key is here and which is not. */
+/** Whether it can be read is another question: a file that may not be looked at is not a missing one. */
+function isThere(path: string): boolean {
+  try {
+    statSync(path)
+    return true
+  } catch (error) {
+    if (isMissing(error)) return false
+    throw error
+  }
+}
+
+/** A process that began anew beside a lost log would have forgotten what was spent. */
+export function assertNoneMissing(folders: Folders): void {
+  const [name] = missingLogs(folders)
+  if (name === undefined) return
+  const dir = join(folders.auditDir, name)
+  const lost = `this log was written here and is gone or has lost its log.json; restore it from a backup`
+  throw new Error(`${dir}: ${lost}, or move ${name}.* out of ${folders.keysDir} to declare it lost`)
+}
+
+/** What verification says of a log whose key is here and whose folder is not. */
 export function reportMissing(log: string): LogReport {
   const findings = [{ kind: 'LOG_MISSING', log, severity: 'tampered' } as const]
   const nothing = { size: 0, signed: 0, root: '', more: 0, vkey: '', keyFrom: 'log.json' } as const

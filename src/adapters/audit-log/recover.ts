@@ -3,21 +3,21 @@
  * that does not fit (a bad line before good ones, fewer records than were signed, another root than was signed) means that
  * somebody or something changed the log: then nothing is written and start-up is refused, because going on would sign it.
  */
-import { closeSync, existsSync, fsyncSync, ftruncateSync, openSync, readFileSync, statSync } from 'node:fs'
+import { closeSync, existsSync, fsyncSync, ftruncateSync, openSync, rmSync, statSync } from 'node:fs'
+import { dirname } from 'node:path'
 import { BEFORE_USE, parseRecord, settlesOf } from '../../domain/audit-record.ts'
 import type { RecordType } from '../../domain/audit-record.ts'
-import { verifyCheckpoint } from '../../domain/checkpoint.ts'
 import type { Checkpoint } from '../../domain/checkpoint.ts'
 import { EMPTY_FRONTIER, HASH_BYTES, appendLeaf, leafHash, rootOf } from '../../domain/merkle.ts'
 import type { Frontier } from '../../domain/merkle.ts'
-import { isMissing } from './durable-file.ts'
+import { syncFolder } from './durable-file.ts'
 import { HashFile } from './hash-file.ts'
 import { logPaths } from './log-description.ts'
 import type { LogFolder } from './log-folder.ts'
-import { lastNote, readEnd } from './notes.ts'
 import { OpenDecisions } from './open-decisions.ts'
-import { listSegments, readLines, readSum } from './segments.ts'
+import { listSegments, readLines, readSum, sumPath } from './segments.ts'
 import type { Line, Segment } from './segments.ts'
+import { ADVICE, signedState } from './signed-state.ts'
 
 /** Where a writer goes on. */
 export interface LogState {
@@ -31,8 +31,6 @@ export interface LogState {
   /** Type of the last record; undefined in an empty log. */
   readonly lastType: RecordType | undefined
 }
-
-const ADVICE = 'the log was changed: run "tollgate audit verify", then move its folder away to begin a new log'
 
 /** What has been read so far. Owned by one recovery. */
 interface Scan {
@@ -71,42 +69,17 @@ class LeafHashes {
 
 export async function recoverLog(folder: LogFolder): Promise<LogState> {
   const paths = logPaths(folder.dir)
-  const signed = signedState(folder)
+  const { checkpoint: signed, file } = signedState(folder)
   using hashes = new HashFile(paths.hashes, 'write')
   const scan = await readLog(folder, { signed, hashCount: hashes.count })
-  assertAsSigned(folder, scan, signed)
+  assertAsSigned(folder, scan, { signed, file })
   cutTornTail(scan)
+  dropSum(scan)
   hashes.write(scan.firstLeaf, scan.leaves.bytes())
   hashes.trim(scan.frontier.size)
   hashes.sync()
   const { frontier, lastTimeMs, openDecisions, active, tornBytes, lastType } = scan
   return { frontier, lastTimeMs, openDecisions, active, signedSize: signed?.size ?? 0, tornBytes, lastType }
-}
-
-/**
- * The larger of the current checkpoint and the one kept last: an old checkpoint that is put back, with a log cut to fit,
- * would otherwise make this process sign a second history.
- */
-function signedState(folder: LogFolder): Checkpoint | undefined {
-  const paths = logPaths(folder.dir)
-  const note = readIfThere(paths.checkpoint)
-  const verdict = note === undefined ? undefined : verifyCheckpoint(note, folder.key)
-  if (verdict !== undefined && verdict.kind !== 'verified') {
-    throw new Error(`${paths.checkpoint}: ${verdict.reason}; ${ADVICE}`)
-  }
-  const current = verdict?.checkpoint
-  const kept = verifyCheckpoint(lastNote(readEnd(paths.history)), folder.key)
-  if (kept.kind !== 'verified' || (current !== undefined && current.size >= kept.checkpoint.size)) return current
-  return kept.checkpoint
-}
-
-function readIfThere(path: string): string | undefined {
-  try {
-    return readFileSync(path, 'utf8')
-  } catch (error) {
-    if (isMissing(error)) return undefined
-    throw error
-  }
 }
 
 async function readLog(
@@ -222,7 +195,11 @@ function takeLine(
   return true
 }
 
-function assertAsSigned(folder: LogFolder, scan: Scan, signed: Checkpoint | undefined): void {
+function assertAsSigned(
+  folder: LogFolder,
+  scan: Scan,
+  { signed, file }: { readonly signed: Checkpoint | undefined; readonly file: string },
+): void {
   const { size } = scan.frontier
   const { checkpoint } = logPaths(folder.dir)
   if (!existsSync(checkpoint) && !scan.isUnused) {
@@ -230,7 +207,7 @@ function assertAsSigned(folder: LogFolder, scan: Scan, signed: Checkpoint | unde
   }
   if (signed === undefined) return
   if (size < signed.size) {
-    throw new Error(`${folder.dir}: has ${size} records but ${signed.size} were signed; ${ADVICE}`)
+    throw new Error(`${folder.dir}: has ${size} records but ${signed.size} were signed, as ${file} says; ${ADVICE}`)
   }
   if (scan.rootAtSigned === undefined || Buffer.compare(scan.rootAtSigned, signed.root) !== 0) {
     throw new Error(`${folder.dir}: the first ${signed.size} records are not those that were signed; ${ADVICE}`)
@@ -246,4 +223,13 @@ function cutTornTail(scan: Scan): void {
   } finally {
     closeSync(fd)
   }
+}
+
+/** A segment that grows has no sidecar: one from before would be taken for its end, as a change of its length. */
+function dropSum(scan: Scan): void {
+  if (scan.active === undefined) return
+  const path = sumPath(scan.active.segment)
+  if (!existsSync(path)) return
+  rmSync(path)
+  syncFolder(dirname(path))
 }

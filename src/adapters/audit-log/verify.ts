@@ -2,24 +2,25 @@
  * Verifies logs on disk, offline, in constant memory, while they may be written. Nothing but the verification key is
  * believed: every other file of the folder may have been changed by whoever changed the records.
  */
+import { existsSync } from 'node:fs'
 import { basename, join } from 'node:path'
-import { LogVerification } from '../../domain/audit-verify.ts'
 import { ContentCheck } from '../../domain/audit-verify-content.ts'
 import { severityOf } from '../../domain/audit-verify-findings.ts'
 import type { Finding, Severity } from '../../domain/audit-verify-findings.ts'
-import { parseVkey, verifyCheckpoint } from '../../domain/checkpoint.ts'
-import type { Checkpoint, NoteKey } from '../../domain/checkpoint.ts'
+import { parseVkey } from '../../domain/checkpoint.ts'
+import type { NoteKey } from '../../domain/checkpoint.ts'
 import { parseRecord, settlesOf } from '../../domain/audit-record.ts'
-import { rootOf } from '../../domain/merkle.ts'
 import type { Clock } from '../../ports.ts'
-import { isMissing } from './durable-file.ts'
-import { HashFile } from './hash-file.ts'
+import { checkLines } from './check-lines.ts'
+import { isForbidden } from './durable-file.ts'
+import { largestSignedFile } from './largest-signed.ts'
 import { logPaths, readDescription } from './log-description.ts'
 import type { LogReport } from './log-report.ts'
 import { missingLogs, reportMissing } from './missing-logs.ts'
-import { readNotes } from './notes.ts'
 import { listLogs } from './query.ts'
 import { listSegments, readLines } from './segments.ts'
+import { findSigned } from './signed-notes.ts'
+import type { SignedNotes } from './signed-notes.ts'
 
 export interface VerifyOptions {
   /** Verification key from a trusted place. Without it the key in `log.json` is used, which whoever changed the log could change too. */
@@ -29,23 +30,43 @@ export interface VerifyOptions {
 
 /** One log by itself. A settlement whose decision is in another log can only be matched by {@link verifyFolder}. */
 export async function verifyLog(dir: string, options: VerifyOptions = {}): Promise<LogReport> {
-  const checked = await checkLog(dir, keyFor(dir, options.vkey))
+  const checked = await checkLog(dir, { used: keyFor(dir, options.vkey), outsideFile: undefined })
   await matchAcross([dir], [checked.content])
   return reportOf(checked, nowOf(options))
 }
 
-/** All logs of a data folder. A key that is given holds for the log it names; that log must be there. */
+/**
+ * All logs of a data folder. A key that is given holds for the log it names; that log must be there. Where the signing keys
+ * are beside the logs, as they are not in an auditor's copy, their names and what lies with them tell what is gone.
+ */
 export async function verifyFolder(dataDir: string, options: VerifyOptions = {}): Promise<readonly LogReport[]> {
-  const lost = missingLogs({ auditDir: join(dataDir, 'audit'), keysDir: join(dataDir, 'keys') })
-  const missing = lost.map(reportMissing)
-  const dirs = (await listLogs(dataDir)).filter((dir) => !lost.includes(basename(dir)))
-  const { vkey } = options
-  if (vkey === undefined) return [...missing, ...(await verifyLogs(dirs, options))]
-  const { name } = parseVkey(vkey)
-  if (!dirs.some((dir) => isNamed(dir, name))) {
-    throw new Error(`${dataDir}: the log ${name} of the given key is not in this folder; it was moved or removed`)
+  const lost = lostLogs(dataDir)
+  const dirs = await foldersOf(dataDir, lost)
+  const given = options.vkey === undefined ? undefined : parseVkey(options.vkey).name
+  const isGiven = (name: string) => given !== undefined && isNamed(name, given)
+  if (given !== undefined && ![...dirs, ...lost].some(isGiven)) {
+    throw new Error(`${dataDir}: the log ${given} of the given key is not in this folder; it was moved or removed`)
   }
-  return [...missing, ...(await verifyLogs(dirs, options))]
+  // A log without its description can still be verified with a key that is given.
+  const readable = dirs.filter((dir) => isGiven(dir) || !lost.includes(basename(dir)))
+  const reports = await verifyLogs(readable, { ...options, keysDir: join(dataDir, 'keys'), lost })
+  const gone = lost.filter((name) => !readable.some((dir) => basename(dir) === name))
+  return [...gone.map(reportMissing), ...reports]
+}
+
+/** Who may not look at the keys verifies without them. */
+function lostLogs(dataDir: string): readonly string[] {
+  try {
+    return missingLogs({ auditDir: join(dataDir, 'audit'), keysDir: join(dataDir, 'keys') })
+  } catch (error) {
+    if (isForbidden(error)) return []
+    throw error
+  }
+}
+
+/** Where keys prove that there were logs, a missing folder of all of them is a finding and no wrong use. */
+async function foldersOf(dataDir: string, lost: readonly string[]): Promise<readonly string[]> {
+  return lost.length > 0 && !existsSync(join(dataDir, 'audit')) ? [] : listLogs(dataDir)
 }
 
 /** The last part of a log's origin is the name of its folder. */
@@ -59,11 +80,18 @@ interface Checked {
   readonly content: ContentCheck
 }
 
-async function verifyLogs(dirs: readonly string[], options: VerifyOptions): Promise<readonly LogReport[]> {
+async function verifyLogs(
+  dirs: readonly string[],
+  options: VerifyOptions & { readonly keysDir: string; readonly lost: readonly string[] },
+): Promise<readonly LogReport[]> {
   const checked: Checked[] = []
   for (const dir of dirs) {
+    const log = basename(dir)
     const isGiven = options.vkey !== undefined && isNamed(dir, parseVkey(options.vkey).name)
-    checked.push(await checkLog(dir, keyFor(dir, isGiven ? options.vkey : undefined)))
+    const used = keyFor(dir, isGiven ? options.vkey : undefined)
+    const one = await checkLog(dir, { used, outsideFile: largestSignedFile(options.keysDir, log) })
+    const missing: readonly Finding[] = options.lost.includes(log) ? [{ kind: 'LOG_MISSING', log }] : []
+    checked.push({ ...one, findings: [...missing, ...one.findings] })
   }
   await matchAcross(
     dirs,
@@ -122,7 +150,11 @@ function keyFor(dir: string, given: string | undefined): UsedKey {
   }
 }
 
-async function checkLog(dir: string, used: UsedKey): Promise<Checked> {
+/** `outsideFile`: what is known beside the keys to have been signed; none for a log by itself. */
+async function checkLog(
+  dir: string,
+  { used, outsideFile }: { readonly used: UsedKey; readonly outsideFile: string | undefined },
+): Promise<Checked> {
   const { key, vkey, keyFrom, reason } = used
   const log = { log: basename(dir), vkey, keyFrom }
   const content = new ContentCheck()
@@ -130,102 +162,29 @@ async function checkLog(dir: string, used: UsedKey): Promise<Checked> {
     const report = { ...log, origin: '', size: 0, signed: 0, root: '', more: 0 }
     return { report, findings: [{ kind: 'UNKNOWN_KEY', file: 'log.json', reason }], content }
   }
-  const signed = await findSigned(dir, key)
-  const verified = await checkLines(dir, { key, signed: signed.checkpoint, content })
+  const signed = await findSigned(dir, { key, outsideFile })
+  const verified = await checkLines(dir, { key, signed, onRecord: (record) => content.take(record) })
   const { size, more } = verified
   const signedSize = signed.checkpoint?.size ?? 0
-  const findings = [...signed.findings, ...verified.findings, ...unsigned({ size, signed, isUsed: content.isUsed })]
+  const ends = [...rolledBack(size, signed), ...unsigned({ size, signed, isUsed: content.isUsed })]
+  const findings = [...signed.findings, ...verified.findings, ...ends]
   const root = Buffer.from(verified.root).toString('hex')
   return { report: { ...log, origin: key.name, size, signed: signedSize, root, more }, findings, content }
 }
 
+/** Without a checkpoint of its own, a log is held against the one outside line by line. */
+function rolledBack(size: number, { checkpoint, outside }: SignedNotes): readonly Finding[] {
+  if (checkpoint === undefined || outside === undefined) return []
+  const isOlder = outside.size > Math.max(size, checkpoint.size)
+  return isOlder ? [{ kind: 'ROLLED_BACK', have: size, signed: outside.size }] : []
+}
+
 function unsigned(log: {
   readonly size: number
-  readonly signed: FoundSigned
+  readonly signed: SignedNotes
   readonly isUsed: boolean
 }): readonly Finding[] {
   const { checkpoint } = log.signed
   if (checkpoint === undefined) return log.isUsed ? [{ kind: 'NO_CHECKPOINT', size: log.size }] : []
   return log.size > checkpoint.size ? [{ kind: 'UNSIGNED_TAIL', n: log.size - checkpoint.size }] : []
-}
-
-interface FoundSigned {
-  readonly checkpoint: Checkpoint | undefined
-  readonly findings: readonly Finding[]
-}
-
-/** The largest checkpoint that the key signed, wherever it stands: an old one put back does not hide what was cut off. */
-async function findSigned(dir: string, key: NoteKey): Promise<FoundSigned> {
-  const paths = logPaths(dir)
-  const findings: Finding[] = []
-  let best: Checkpoint | undefined
-  for (const path of [paths.checkpoint, paths.history]) {
-    let bad: Finding | undefined
-    for await (const note of notesOf(path)) {
-      const verdict = verifyCheckpoint(note, key)
-      if (verdict.kind === 'verified') {
-        if (best === undefined || verdict.checkpoint.size > best.size) best = verdict.checkpoint
-        continue
-      }
-      const kind = verdict.kind === 'unknown_key' ? 'UNKNOWN_KEY' : 'BAD_SIG'
-      bad ??= { kind, file: basename(path), reason: verdict.reason }
-    }
-    if (bad !== undefined) findings.push(bad)
-  }
-  return { checkpoint: best, findings }
-}
-
-/** None when the file is not there. */
-async function* notesOf(path: string): AsyncGenerator<string> {
-  try {
-    yield* readNotes(path)
-  } catch (error) {
-    if (!isMissing(error)) throw error
-  }
-}
-
-async function checkLines(
-  dir: string,
-  basis: { readonly key: NoteKey; readonly signed: Checkpoint | undefined; readonly content: ContentCheck },
-) {
-  const { signed, content, key } = basis
-  using hashes = openHashes(dir)
-  const tree = signed === undefined ? undefined : hashes.file?.frontierAt(signed.size)
-  const hashesMatch = tree !== undefined && signed !== undefined && Buffer.compare(rootOf(tree), signed.root) === 0
-  const hashAt = (seq: number) => hashes.file?.at(seq)
-  const check = new LogVerification({ origin: key.name, signed, hashAt, hashesMatch }, (record) => content.take(record))
-  const history = keptUpTo(dir, { key, size: signed?.size ?? 0 })
-  let kept = await history.next()
-  for (const segment of await listSegments(logPaths(dir).segments)) {
-    for await (const lines of readLines(segment.path)) {
-      for (; kept.done !== true && kept.value.size <= check.lines + lines.length; kept = await history.next()) {
-        check.expect(kept.value)
-      }
-      for (const line of lines) check.line({ bytes: line.bytes, whole: line.kind === 'whole' })
-    }
-  }
-  await history.return(undefined)
-  return check.end()
-}
-
-/** Kept checkpoints up to a size; larger ones were written while this verification ran. */
-async function* keptUpTo(
-  dir: string,
-  limit: { readonly key: NoteKey; readonly size: number },
-): AsyncGenerator<Checkpoint, undefined> {
-  for await (const note of notesOf(logPaths(dir).history)) {
-    const verdict = verifyCheckpoint(note, limit.key)
-    if (verdict.kind === 'verified' && verdict.checkpoint.size <= limit.size) yield verdict.checkpoint
-  }
-  return undefined
-}
-
-function openHashes(dir: string): Disposable & { readonly file: HashFile | undefined } {
-  try {
-    const file = new HashFile(logPaths(dir).hashes, 'read')
-    return { file, [Symbol.dispose]: () => file[Symbol.dispose]() }
-  } catch (error) {
-    if (!isMissing(error)) throw error
-    return { file: undefined, [Symbol.dispose]: () => undefined }
-  }
 }

@@ -187,6 +187,7 @@ describe('a log in several segments', () => {
     writeFileSync(join(dir, 'checkpoint'), notes.slice(start, end))
     await expect(openLog(data)).rejects.toThrow(`has ${size} records but 26 were signed`)
     writeFileSync(join(dir, 'checkpoints.notes'), notes.slice(0, end))
+    writeFileSync(join(data, 'keys', `${dir.split('/').at(-1)}.signed`), notes.slice(start, end))
     const sumFile = segments.at(-2)!.replace('.jsonl', '.sum')
     const sum: { peaks: string[] } = JSON.parse(readFileSync(sumFile, 'utf8'))
     writeFileSync(sumFile, JSON.stringify({ ...sum, peaks: sum.peaks.map(() => Buffer.alloc(32).toString('base64')) }))
@@ -194,6 +195,33 @@ describe('a log in several segments', () => {
     writeFileSync(sumFile, JSON.stringify(sum))
     await using log = await openLog(data)
     expect(log.recovered).toMatchObject({ clean: false, previousSize: size })
+    expect((await verifyLog(dir)).verdict).toBe('ok')
+  })
+
+  it('lets go of the sidecar of a segment that grows again', async () => {
+    const data = dataFolder()
+    const { origin } = await (async () => {
+      await using log = await openLog(data, { segmentBytesMax: 900 })
+      for (let i = 0; i < 4; i += 1) await log.append(decision(`d-${i}`))
+      return log
+    })()
+    const dir = onlyLog(data)
+    // As a kill between two segments leaves it, and then a loss of the hash file.
+    const segments = segmentsOf(dir)
+    const size = Number.parseInt(segments.at(-1)!.split('/').at(-1)!, 10)
+    const notes = readFileSync(join(dir, 'checkpoints.notes'), 'utf8')
+    const start = notes.indexOf(`${origin}\n${size}\n`)
+    const note = notes.slice(start, notes.indexOf('\n', notes.indexOf('\u2014', start)) + 1)
+    writeFileSync(join(dir, 'checkpoint'), note)
+    writeFileSync(join(dir, 'checkpoints.notes'), notes.slice(0, start) + note)
+    writeFileSync(join(data, 'keys', `${dir.split('/').at(-1)}.signed`), note)
+    rmSync(segments.at(-1)!)
+    rmSync(join(dir, 'hash', 'L0.bin'))
+    for (const previousSize of [size, size + 3]) {
+      await using log = await openLog(data)
+      expect(log.recovered.previousSize).toBe(previousSize)
+      expect(segmentsOf(dir)).toHaveLength(segments.length - 1)
+    }
     expect((await verifyLog(dir)).verdict).toBe('ok')
   })
 
