@@ -36,6 +36,12 @@ describe('the bytes of a text', () => {
       expect(bound(text.repeat(1_000))).toBe(Buffer.byteLength(text.repeat(1_000)))
   })
 
+  it('are bounded where they are too many to normalise, by the most that normalising adds', () => {
+    const note = '\u{1d160}'
+    expect(Buffer.byteLength(note.normalize('NFC'))).toBe(12)
+    expect(bound(note.repeat(300_000))).toBe(12 * 300_000)
+  })
+
   it('are known in linear time: a megabyte of marks is not sorted', () => {
     for (const text of [marks(500_000), marks(30).repeat(16_000), marks(32).repeat(15_000), '\u0344'.repeat(500_000)]) {
       const started = performance.now()
