@@ -114,8 +114,9 @@ describe('parse', () => {
     ['a file beside the text of a document', { type: 'document', source: { type: 'text', data: 'x', file_id: 'f' } }],
     ['a document in a document', { type: 'document', source: { type: 'content', content: 'x', more: [pdf] } }],
     ['a block of a later version', { type: 'mcp_tool_result', content: [{ type: 'video', url: 'https://x' }] }],
+    ['a document beside the result of a tool', { type: 'tool_result', content: 'x', more: pdf }],
     [
-      'a result of a tool that was called so',
+      'a document beside the text of a result',
       { type: 'tool_result', content: [{ type: 'text', text: 'x', more: pdf }] },
     ],
   ])('cannot see %s', (_name, block) => {

@@ -97,6 +97,8 @@ describe('output beyond the answer', () => {
       perChoiceMax: 16_384,
       injected: false,
     })
+    const roomy = model({ context: 1_000_000, outputMax: 128_000 })
+    expect(outputBound(askOf('', predicted), roomy, free).upper).toBe(129_000)
     const ruled = outputBound(askOf('', predicted), model(), { ...free, allowedMax: 100 })
     expect(ruled).toEqual({ upper: 1_100, perChoiceMax: 100, injected: true })
   })
