@@ -26,12 +26,19 @@ function moveKeysAway(data: string, name: string): void {
   for (const path of keyFiles(data, name)) renameSync(path, join(data, 'lost', basename(path)))
 }
 
+/** As if a process had died while it made the log. */
+function emptied(dir: string): void {
+  for (const file of ['log.json', 'checkpoint', 'checkpoints.notes']) rmSync(join(dir, file))
+  for (const path of readdirSync(join(dir, 'seg'))) rmSync(join(dir, 'seg', path))
+}
+
 const signedSizeOf = (path: string) => Number(readFileSync(path, 'utf8').split('\n')[1])
 
 describe('a log whose key is here', () => {
   it.each([
     ['its folder', (dir: string) => rmSync(dir, { recursive: true })],
     ['its description', (dir: string) => rmSync(join(dir, 'log.json'))],
+    ['all it held but empty folders', emptied],
     ['the folder of all logs', (dir: string) => rmSync(join(dir, '..'), { recursive: true })],
   ])('is missed when %s is gone: found by verification, and nothing starts', async (_name, remove) => {
     const { data, dir, name } = await soundLog()
@@ -205,6 +212,24 @@ describe('what was signed, as it is kept beside the keys', () => {
     expect(signedSizeOf(signedFile)).toBe(2)
     await log[Symbol.asyncDispose]()
     expect(signedSizeOf(signedFile)).toBe(23)
+  })
+
+  it('is never ahead of the folder of the log', () => {
+    const data = dataFolder()
+    const folder = claimLogFolder({
+      auditDir: join(data, 'audit'),
+      keysDir: join(data, 'keys'),
+      deployment: 'gw.test',
+      nowMs: 0,
+    })
+    using _lock = folder.lock
+    const signer = new CheckpointSigner(folder, 0)
+    const first = appendLeaf(EMPTY_FRONTIER, leafHash(Buffer.from('a')))
+    signer.sign(first, { isKept: true })
+    // What is in the way of the checkpoint is not in the way of the file beside the keys.
+    mkdirSync(join(folder.dir, 'checkpoint.tmp'))
+    expect(() => signer.sign(appendLeaf(first, leafHash(Buffer.from('b'))), { isKept: true })).toThrow('EISDIR')
+    expect(signedSizeOf(folder.largestSignedFile)).toBe(1)
   })
 
   it('is at most ten seconds older than the checkpoint of a log that grows', () => {
