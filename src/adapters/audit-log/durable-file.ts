@@ -27,9 +27,9 @@ export function syncFolder(path: string): void {
 }
 
 /** Replaces the file as a whole: written beside it, synced, renamed over it. The folder has one writer. */
-export function replaceFile(path: string, data: string): void {
+export function replaceFile(path: string, data: string, options: { readonly isPrivate?: boolean } = {}): void {
   const beside = `${path}.tmp`
-  writeSynced(beside, data, PUBLIC_MODE)
+  writeSynced(beside, data, options.isPrivate === true ? PRIVATE_MODE : PUBLIC_MODE)
   renameSync(beside, path)
   syncFolder(dirname(path))
 }

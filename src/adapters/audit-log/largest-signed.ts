@@ -25,7 +25,7 @@ export class LargestSigned {
   /** Called after the note is in the log's own folder, so that this file is never ahead of it. */
   keep(note: string, at: { readonly nowMs: number; readonly isDue: boolean }): void {
     if (!at.isDue && at.nowMs - this.#keptAtMs < KEPT_EVERY_MS) return
-    replaceFile(this.#path, note)
+    replaceFile(this.#path, note, { isPrivate: true })
     this.#keptAtMs = at.nowMs
   }
 }
