@@ -2,24 +2,15 @@
  * What the story needs from the world. Each interface states what an implementation owes; one contract suite per port
  * holds every implementation to it.
  */
-import type { Accumulator, AccumulatorState } from './domain/accumulator.ts'
-import type { AuditRecord, WrittenDraft } from './domain/audit-record.ts'
 import type { DialectName } from './domain/ask.ts'
 import type { Calibration } from './domain/calibration.ts'
-import type { Decision } from './domain/decision.ts'
 import type { Identity } from './domain/identity.ts'
 import type { Policy, Upstream } from './domain/policy.ts'
 import type { Encoding, PriceTable } from './domain/prices.ts'
-import type {
-  ExpiredHold,
-  Hold,
-  OpenHold,
-  ReservationId,
-  ReservationRequest,
-  ReserveOutcome,
-  SettleOutcome,
-} from './domain/reservation.ts'
-import type { Settlement } from './domain/settlement.ts'
+import type { Hold, ReservationId } from './domain/reservation.ts'
+import type { AuditLog } from './ports/audit-log.ts'
+import type { Events } from './ports/events.ts'
+import type { Ledger } from './ports/ledger.ts'
 
 /** Wall clock, injected so that everything above it is a function of values. */
 export interface Clock {
@@ -75,73 +66,6 @@ export interface TokenCounter extends AsyncDisposable {
   count(texts: readonly string[], encoding: Encoding): Promise<number | undefined>
 }
 
-/** Room for the amounts of a call that draws from as many accumulators as one may. */
-export const LEDGER_NOTE_MAX = 2_048
-
-/**
- * Holds every accumulator.
- *
- * Owes: `reserve` checks and charges all accumulators in one atomic step or changes none; a refusal leaves no trace at
- * all. The reservation id comes from the caller and every operation is idempotent by it: a repeat gives the state of the
- * first and changes nothing. A rejected promise means that it may or may not have happened; the caller voids. A
- * settlement charges the window of its reservation, records what the call really cost even when that is more than was
- * held, and corrects an expired hold by the difference. A hold that outlives its lease is charged in full by `reap`,
- * never released. Every call answers or rejects with
- * `LedgerUnavailable` within a bound.
- */
-export interface Ledger extends AsyncDisposable {
-  readonly kind: 'memory' | 'redis'
-  reserve(request: ReservationRequest): Promise<ReserveOutcome>
-  /**
-   * `actual[i]` replaces `hold.charges[i].amount`. Concurrency charges free their place whatever is given. A ledger that
-   * outlives the process keeps `note` (at most {@link LEDGER_NOTE_MAX} characters) as long as it recognises a repeat.
-   */
-  settle(hold: Hold, actual: readonly number[], note?: string): Promise<SettleOutcome>
-  /** Settles at zero, also an id that is not known yet: a reserve of that id that arrives later is refused. */
-  void(hold: Pick<Hold, 'id' | 'charges'>): Promise<SettleOutcome>
-  /** Gives the holds another lease; answers the ids that are no longer held. */
-  extend(holds: readonly Pick<Hold, 'id' | 'charges'>[], leaseMs: number): Promise<readonly ReservationId[]>
-  /** Charges at most `max` overdue holds in full and says which. */
-  reap(max: number): Promise<readonly ExpiredHold[]>
-  /** State now, without changing anything. */
-  balances(accumulators: readonly Accumulator[]): Promise<readonly AccumulatorState[]>
-  /** At most `max` open holds, oldest lease first. */
-  holds(max: number): Promise<readonly OpenHold[]>
-  /** The hold of an id that is held or expired, as far as the ledger still knows it. */
-  find(id: ReservationId): Promise<Hold | undefined>
-  /** The note of a settled reservation while it is kept; absent on a ledger that forgets on exit. */
-  noteOf?(id: ReservationId): Promise<string | undefined>
-  /** Resolves when the store answers; rejects when it does not, within a bound. */
-  ping(): Promise<void>
-}
-
-/** Where a record stands, and its receipt when one was asked for. */
-export interface Signed {
-  readonly seq: number
-  readonly timeMs: number
-  /** Compact JWS over the record's leaf hash; present when asked for. */
-  readonly receipt: string | undefined
-}
-
-/**
- * The append-only, signed log.
- *
- * Owes: `append` resolves only when the record survives a kill of the process (and, with durability `disk`, of the
- * machine); it rejects with `AuditUnavailable` when it cannot, and then the record is not in the log. Records keep the
- * order of the calls. Never blocks the event loop for I/O; what waits is bounded.
- */
-export interface AuditLog extends AsyncDisposable {
-  /** Origin of this log. */
-  readonly origin: string
-  append(draft: WrittenDraft, options?: { readonly receipt?: boolean }): Promise<Signed>
-  /** False while appends would be rejected: admission checks it before anything is reserved. */
-  writable(): boolean
-  /** Verification key in C2SP vkey form and the receipt keys as a JWKS. */
-  keys(): { readonly vkey: string; readonly jwks: { readonly keys: readonly Record<string, unknown>[] } }
-  /** Reads the log from its beginning, in order. */
-  records(): AsyncIterable<AuditRecord>
-}
-
 /** What goes to a provider. */
 export interface UpstreamCall {
   readonly upstream: Upstream
@@ -184,29 +108,6 @@ export interface Rules {
 export interface Pseudonyms {
   /** 22 characters of base64url, the same for the same tenant, issuer and subject as long as the key lives. */
   of(tenant: string, issuer: string, subject: string): string
-}
-
-/**
- * What operators watch. One method an event: its log line and its counters are defined together. Never given content,
- * credentials or names of people.
- */
-export interface Events {
-  decided(decision: Decision, decidedInMs: number): void
-  authenticationFailed(issuer: string | undefined, reason: string): void
-  /** Also alarms when a provider billed more than a bound it accepted (flag `bound_exceeded`). */
-  settled(settlement: Settlement): void
-  /** An issuer's keys could not be read, or a key in its set is unusable; known keys serve on. */
-  issuerKeysFailed(issuer: string, problem: string): void
-  /** A settlement could not be written to the ledger or the log and is tried again, or given up. */
-  settlementDelayed(callId: string, store: 'ledger' | 'audit', attempt: number, error: unknown): void
-  settlementAbandoned(callId: string, store: 'ledger' | 'audit', error: unknown): void
-  upstreamFailed(upstream: string, kind: string): void
-  ledgerFailed(operation: string, error: unknown): void
-  auditFailed(error: unknown): void
-  holdsExpired(count: number): void
-  holdsLost(count: number): void
-  /** Something that should not happen did; the call was answered with a plain 500. */
-  unexpected(where: string, error: unknown): void
 }
 
 /** Where a stream goes: the caller's connection, or nowhere once the caller has left. */

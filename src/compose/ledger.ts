@@ -3,7 +3,7 @@ import { createRedisLedger } from '../adapters/redis/ledger.ts'
 import { systemClock } from '../adapters/system/clock.ts'
 import type { Config } from '../config/config.ts'
 import type { SettledBalance } from '../domain/balances.ts'
-import type { Ledger } from '../ports.ts'
+import type { Ledger } from '../ports/ledger.ts'
 
 export interface OpenedLedger {
   readonly ledger: Ledger

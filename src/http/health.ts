@@ -1,5 +1,6 @@
 import type { RequestHandler } from 'express'
-import type { AuditLog, Ledger } from '../ports.ts'
+import type { AuditLog } from '../ports/audit-log.ts'
+import type { Ledger } from '../ports/ledger.ts'
 
 /** Whether the process can take calls; `draining` is set when shutdown begins. */
 export interface Readiness {

@@ -1,6 +1,7 @@
 import type { ErrorRequestHandler, RequestHandler } from 'express'
 import { refuse } from '../domain/refusal.ts'
-import type { Events, Ids } from '../ports.ts'
+import type { Ids } from '../ports.ts'
+import type { Events } from '../ports/events.ts'
 import { writeRefusal } from './answer.ts'
 import { familyOf } from './caller.ts'
 import type { Dialects } from './caller.ts'

@@ -3,7 +3,7 @@
  */
 import type { Decision, Facts } from '../domain/decision.ts'
 import type { Settlement } from '../domain/settlement.ts'
-import type { Events } from '../ports.ts'
+import type { Events } from '../ports/events.ts'
 import type { Logger } from './logger.ts'
 import type { Metrics } from './metrics.ts'
 

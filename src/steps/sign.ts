@@ -4,7 +4,8 @@ import type { Identity } from '../domain/identity.ts'
 import { authenticationFailedRecord, decisionRecord, settlementRecord } from '../domain/records.ts'
 import type { Refusal } from '../domain/refusal.ts'
 import type { Settlement } from '../domain/settlement.ts'
-import type { Signed, World } from '../ports.ts'
+import type { World } from '../ports.ts'
+import type { Signed } from '../ports/audit-log.ts'
 
 type Signing = Pick<World, 'auditLog' | 'clock' | 'ids' | 'pseudonyms'>
 

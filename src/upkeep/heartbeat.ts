@@ -1,5 +1,6 @@
 import { HEARTBEAT_MS, LEASE_MS } from '../domain/reservation.ts'
-import type { Events, Ledger } from '../ports.ts'
+import type { Events } from '../ports/events.ts'
+import type { Ledger } from '../ports/ledger.ts'
 import type { OpenCallRegistry } from './open-calls.ts'
 import { every } from './every.ts'
 

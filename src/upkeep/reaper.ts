@@ -1,4 +1,5 @@
-import type { Events, Ledger } from '../ports.ts'
+import type { Events } from '../ports/events.ts'
+import type { Ledger } from '../ports/ledger.ts'
 import { every } from './every.ts'
 
 /** How often overdue holds are looked for. */

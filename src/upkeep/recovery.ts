@@ -5,7 +5,9 @@
 import type { AuditRecord } from '../domain/audit-record.ts'
 import { foldSettlement, readAmount } from '../domain/balances.ts'
 import type { SettledBalance } from '../domain/balances.ts'
-import type { AuditLog, Clock, Ids, Ledger } from '../ports.ts'
+import type { Clock, Ids } from '../ports.ts'
+import type { AuditLog } from '../ports/audit-log.ts'
+import type { Ledger } from '../ports/ledger.ts'
 import { listOf, membersOf, textOf } from '../domain/record-members.ts'
 import { closingRecord } from '../domain/settlement-note.ts'
 

@@ -2,7 +2,7 @@ import { compactVerify, createLocalJWKSet } from 'jose'
 import { describe, expect, it } from 'vitest'
 import type { RecordDraft } from '../../src/domain/audit-record.ts'
 import { AuditUnavailable } from '../../src/domain/failures.ts'
-import type { AuditLog } from '../../src/ports.ts'
+import type { AuditLog } from '../../src/ports/audit-log.ts'
 
 function draft(id: string): RecordDraft {
   return { v: 1, type: 'decision', id, dec: { out: 'refuse', code: 'budget_exceeded' } }

@@ -3,7 +3,7 @@
  */
 import type { Accumulator, AccumulatorShape, Charge } from '../../src/domain/accumulator.ts'
 import type { Hold, ReservationRequest } from '../../src/domain/reservation.ts'
-import type { Ledger } from '../../src/ports.ts'
+import type { Ledger } from '../../src/ports/ledger.ts'
 
 export interface LedgerUnderTest extends AsyncDisposable {
   readonly ledger: Ledger

@@ -7,7 +7,7 @@ import { afterAll, beforeAll, expect, test } from 'vitest'
 
 import type { Accumulator, Charge } from '../../src/domain/accumulator.ts'
 import type { Hold, ReservationRequest } from '../../src/domain/reservation.ts'
-import type { Ledger } from '../../src/ports.ts'
+import type { Ledger } from '../../src/ports/ledger.ts'
 import type { VirtualLedger } from '../support/ledgers.ts'
 import { openMemory, openRedis } from '../support/ledgers.ts'
 import { accumulator, bucket, hourly, lifetime, places, ring } from './ledger-fixtures.ts'

@@ -5,7 +5,7 @@ import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest'
 
 import type { Accumulator } from '../../src/domain/accumulator.ts'
 import type { Hold } from '../../src/domain/reservation.ts'
-import type { Ledger } from '../../src/ports.ts'
+import type { Ledger } from '../../src/ports/ledger.ts'
 import {
   HOUR,
   LEASE,

@@ -7,7 +7,7 @@ import { createMemoryLedger } from '../../src/adapters/memory/ledger.ts'
 import type { MemoryLedger } from '../../src/adapters/memory/ledger.ts'
 import { createRedisLedger } from '../../src/adapters/redis/ledger.ts'
 import { loadScripts, readPiece } from '../../src/adapters/redis/scripts.ts'
-import type { Ledger } from '../../src/ports.ts'
+import type { Ledger } from '../../src/ports/ledger.ts'
 import { startRedis } from './redis-server.ts'
 
 /** Ahead of every real clock, so that Redis itself expires nothing: the test does, by its own clock. */

@@ -7,7 +7,8 @@ import { Worker } from 'node:worker_threads'
 import { recordParts, RECORD_BYTES_MAX, settlesOf } from '../../domain/audit-record.ts'
 import type { AuditRecord, RecordParts, WrittenDraft } from '../../domain/audit-record.ts'
 import { AuditUnavailable } from '../../domain/failures.ts'
-import type { AuditLog, Clock, Signed } from '../../ports.ts'
+import type { Clock } from '../../ports.ts'
+import type { AuditLog, Signed } from '../../ports/audit-log.ts'
 import { readRecords } from './log-reader.ts'
 import type {
   Durability,
@@ -20,6 +21,7 @@ import type {
   WriterState,
 } from './messages.ts'
 import { claimsOf } from './receipt.ts'
+import { WaitingRecords } from './waiting-records.ts'
 
 export interface OpenAuditLogOptions {
   /** Folder of all logs of a data folder. */
@@ -47,10 +49,6 @@ const CHECKPOINT_MS = 1000
 
 /** A segment is read whole after a crash: 256 MiB take a second or two. */
 const SEGMENT_BYTES_MAX = 256 * 1024 * 1024
-
-/** More than a disk syncs in the time that callers wait; beyond this they are told to come again. */
-const WAITING_RECORDS_MAX = 8192
-const WAITING_BYTES_MAX = 16 * 1024 * 1024
 
 /** Member names, a sequence number and a time: what the log adds to a record. */
 const ADDED_BYTES = 80
@@ -88,12 +86,6 @@ function firstAnswer(worker: Worker): Promise<Ready> {
   return promise
 }
 
-interface Waiting {
-  readonly bytes: number
-  readonly resolve: (signed: Signed) => void
-  readonly reject: (error: AuditUnavailable) => void
-}
-
 class ThreadedAuditLog implements OpenedAuditLog {
   readonly name: string
   readonly origin: string
@@ -102,9 +94,8 @@ class ThreadedAuditLog implements OpenedAuditLog {
   readonly #worker: Worker
   readonly #clock: Clock
   readonly #ready: Ready
-  /** All below is owned by this object and changed on the event loop only. Oldest first; the thread answers in this order. */
-  readonly #waiting: Waiting[] = []
-  #waitingBytes = 0
+  readonly #waiting = new WaitingRecords()
+  /** All below is owned by this object and changed on the event loop only. */
   #outbox: Entry[] = []
   /** Acknowledged records of the log. */
   #size: number
@@ -136,15 +127,10 @@ class ThreadedAuditLog implements OpenedAuditLog {
         `record ${draft.id} of ${bytes} bytes: at most ${RECORD_BYTES_MAX} fit; shorten its members`,
       )
     }
-    if (this.#waiting.length >= WAITING_RECORDS_MAX || this.#waitingBytes + bytes > WAITING_BYTES_MAX) {
-      throw new AuditUnavailable(`${this.#waiting.length} records are waiting for the disk already`)
-    }
-    const { promise, resolve, reject } = Promise.withResolvers<Signed>()
-    this.#waiting.push({ bytes, resolve, reject })
-    this.#waitingBytes += bytes
+    const signed = this.#waiting.add(bytes)
     const receipt = options.receipt === true ? claimsOf(draft) : undefined
     this.#send({ parts, settles: settlesOf(draft), receipt })
-    return await promise
+    return await signed
   }
 
   #bytesOf(parts: RecordParts): number {
@@ -172,14 +158,14 @@ class ThreadedAuditLog implements OpenedAuditLog {
       case 'acked':
         this.#size = message.firstSeq + message.count
         this.#state = 'open'
-        for (const [index, waiting] of this.#answered(message.count).entries()) {
+        for (const [index, waiting] of this.#waiting.take(message.count).entries()) {
           const { timeMs } = message
           waiting.resolve({ seq: message.firstSeq + index, timeMs, receipt: message.receipts[index] })
         }
         break
       case 'rejected':
         this.#setState(message.state)
-        for (const waiting of this.#answered(message.count)) waiting.reject(new AuditUnavailable(message.reason))
+        for (const waiting of this.#waiting.take(message.count)) waiting.reject(new AuditUnavailable(message.reason))
         break
       case 'state':
         this.#setState(message.state)
@@ -199,23 +185,16 @@ class ThreadedAuditLog implements OpenedAuditLog {
     if (state === 'failed') this.#failure ??= 'the log cannot be written any more; restart the process to recover it'
   }
 
-  #answered(count: number): readonly Waiting[] {
-    const answered = this.#waiting.splice(0, count)
-    for (const { bytes } of answered) this.#waitingBytes -= bytes
-    return answered
-  }
-
   /** Nothing more will be answered. */
   #fail(reason: string): void {
     this.#failure ??= reason
     this.#state = 'failed'
-    for (const waiting of this.#answered(this.#waiting.length)) waiting.reject(new AuditUnavailable(this.#failure))
+    for (const waiting of this.#waiting.take()) waiting.reject(new AuditUnavailable(this.#failure))
     this.#closed.resolve()
   }
 
   writable(): boolean {
-    const hasRoom = this.#waiting.length < WAITING_RECORDS_MAX && this.#waitingBytes < WAITING_BYTES_MAX
-    return this.#failure === undefined && this.#state === 'open' && hasRoom
+    return this.#failure === undefined && this.#state === 'open' && this.#waiting.hasRoom
   }
 
   keys() {

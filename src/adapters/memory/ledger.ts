@@ -23,7 +23,8 @@ import type {
   ReserveOutcome,
   SettleOutcome,
 } from '../../domain/reservation.ts'
-import type { Clock, Ledger } from '../../ports.ts'
+import type { Clock } from '../../ports.ts'
+import type { Ledger } from '../../ports/ledger.ts'
 import { createAccumulators } from './accumulators.ts'
 import { createShelf } from './shelf.ts'
 

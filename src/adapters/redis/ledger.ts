@@ -21,8 +21,8 @@ import type {
   SettleOutcome,
 } from '../../domain/reservation.ts'
 import { LedgerUnavailable } from '../../domain/failures.ts'
-import { LEDGER_NOTE_MAX } from '../../ports.ts'
-import type { Ledger } from '../../ports.ts'
+import { LEDGER_NOTE_MAX } from '../../ports/ledger.ts'
+import type { Ledger } from '../../ports/ledger.ts'
 import { connectRedis } from './client.ts'
 import type { RedisCommands } from './client.ts'
 import { createKeys, homeShard, shardName } from './keys.ts'

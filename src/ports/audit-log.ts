@@ -1,0 +1,28 @@
+import type { AuditRecord, WrittenDraft } from '../domain/audit-record.ts'
+
+/** Where a record stands, and its receipt when one was asked for. */
+export interface Signed {
+  readonly seq: number
+  readonly timeMs: number
+  /** Compact JWS over the record's leaf hash; present when asked for. */
+  readonly receipt: string | undefined
+}
+
+/**
+ * The append-only, signed log.
+ *
+ * Owes: `append` resolves only when the record survives a kill of the process (and, with durability `disk`, of the
+ * machine); it rejects with `AuditUnavailable` when it cannot, and then the record is not in the log. Records keep the
+ * order of the calls. Never blocks the event loop for I/O; what waits is bounded.
+ */
+export interface AuditLog extends AsyncDisposable {
+  /** Origin of this log. */
+  readonly origin: string
+  append(draft: WrittenDraft, options?: { readonly receipt?: boolean }): Promise<Signed>
+  /** False while appends would be rejected: admission checks it before anything is reserved. */
+  writable(): boolean
+  /** Verification key in C2SP vkey form and the receipt keys as a JWKS. */
+  keys(): { readonly vkey: string; readonly jwks: { readonly keys: readonly Record<string, unknown>[] } }
+  /** Reads the log from its beginning, in order. */
+  records(): AsyncIterable<AuditRecord>
+}

@@ -1,0 +1,50 @@
+import type { Accumulator, AccumulatorState } from '../domain/accumulator.ts'
+import type {
+  ExpiredHold,
+  Hold,
+  OpenHold,
+  ReservationId,
+  ReservationRequest,
+  ReserveOutcome,
+  SettleOutcome,
+} from '../domain/reservation.ts'
+
+/** Room for the amounts of a call that draws from as many accumulators as one may. */
+export const LEDGER_NOTE_MAX = 2_048
+
+/**
+ * Holds every accumulator.
+ *
+ * Owes: `reserve` checks and charges all accumulators in one atomic step or changes none; a refusal leaves no trace at
+ * all. The reservation id comes from the caller and every operation is idempotent by it: a repeat gives the state of the
+ * first and changes nothing. A rejected promise means that it may or may not have happened; the caller voids. A
+ * settlement charges the window of its reservation, records what the call really cost even when that is more than was
+ * held, and corrects an expired hold by the difference. A hold that outlives its lease is charged in full by `reap`,
+ * never released. Every call answers or rejects with
+ * `LedgerUnavailable` within a bound.
+ */
+export interface Ledger extends AsyncDisposable {
+  readonly kind: 'memory' | 'redis'
+  reserve(request: ReservationRequest): Promise<ReserveOutcome>
+  /**
+   * `actual[i]` replaces `hold.charges[i].amount`. Concurrency charges free their place whatever is given. A ledger that
+   * outlives the process keeps `note` (at most {@link LEDGER_NOTE_MAX} characters) as long as it recognises a repeat.
+   */
+  settle(hold: Hold, actual: readonly number[], note?: string): Promise<SettleOutcome>
+  /** Settles at zero, also an id that is not known yet: a reserve of that id that arrives later is refused. */
+  void(hold: Pick<Hold, 'id' | 'charges'>): Promise<SettleOutcome>
+  /** Gives the holds another lease; answers the ids that are no longer held. */
+  extend(holds: readonly Pick<Hold, 'id' | 'charges'>[], leaseMs: number): Promise<readonly ReservationId[]>
+  /** Charges at most `max` overdue holds in full and says which. */
+  reap(max: number): Promise<readonly ExpiredHold[]>
+  /** State now, without changing anything. */
+  balances(accumulators: readonly Accumulator[]): Promise<readonly AccumulatorState[]>
+  /** At most `max` open holds, oldest lease first. */
+  holds(max: number): Promise<readonly OpenHold[]>
+  /** The hold of an id that is held or expired, as far as the ledger still knows it. */
+  find(id: ReservationId): Promise<Hold | undefined>
+  /** The note of a settled reservation while it is kept; absent on a ledger that forgets on exit. */
+  noteOf?(id: ReservationId): Promise<string | undefined>
+  /** Resolves when the store answers; rejects when it does not, within a bound. */
+  ping(): Promise<void>
+}
