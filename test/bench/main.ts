@@ -8,6 +8,8 @@ import { cpus, tmpdir } from 'node:os'
 import { dirname, join } from 'node:path'
 import { startServer, startWorker } from './child.ts'
 import type { Child } from './child.ts'
+import { benchLedger } from './ledger/bench.ts'
+import { LEDGER_USAGE, readLedgerOptions } from './ledger/options.ts'
 import { measure } from './measure.ts'
 import type { Sample } from './measure.ts'
 import { readOptions, USAGE, UsageError } from './options.ts'
@@ -99,10 +101,19 @@ function conclude(samples: Samples, { json, rounds, seconds, only }: Options, co
   }
 }
 
+async function main(args: readonly string[]): Promise<void> {
+  if (args[0] === 'ledger') return benchLedger(readLedgerOptions(args.slice(1)))
+  return bench(readOptions(args))
+}
+
 try {
-  await bench(readOptions(process.argv.slice(2)))
+  await main(process.argv.slice(2))
 } catch (error) {
   const wrongUse = error instanceof UsageError
-  talk(wrongUse ? `${error.message}\n${USAGE}` : `bench: ${error instanceof Error ? error.message : String(error)}`)
+  talk(
+    wrongUse
+      ? `${error.message}\n${USAGE}\n${LEDGER_USAGE}`
+      : `bench: ${error instanceof Error ? error.message : String(error)}`,
+  )
   process.exitCode = wrongUse ? 2 : 1
 }

@@ -1,6 +1,7 @@
 import type { Sample } from './measure.ts'
 import type { VariantName } from './options.ts'
 import { median } from './statistics.ts'
+import { align } from './table.ts'
 
 /** One line of the table: the medians of a variant in a scenario, and how they compare with the bare proxy's. */
 export interface Row extends Sample {
@@ -84,11 +85,4 @@ export function printTable(rows: readonly Row[]): string {
       return `${scenario}\n${align([HEADER, ...cells])}`
     })
     .join('\n\n')
-}
-
-function align(lines: readonly (readonly string[])[]): string {
-  const widths = HEADER.map((_, column) => Math.max(...lines.map((line) => line[column]?.length ?? 0)))
-  const pad = (cell: string, column: number) =>
-    column === 0 ? cell.padEnd(widths[column] ?? 0) : cell.padStart(widths[column] ?? 0)
-  return lines.map((line) => `  ${line.map(pad).join('  ')}`).join('\n')
 }
