@@ -11,7 +11,7 @@ import { actualsOf, chargesOf, SIZES } from './mixes.ts'
 import type { Size } from './mixes.ts'
 
 /** A gateway keeps the accumulators of its callers at hand; so does the bench, for this many identities. */
-const REMEMBERED_MAX = 20_000
+const REMEMBERED_MAX = 50_000
 
 const LEASE_MS = 90_000
 
