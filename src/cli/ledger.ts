@@ -40,10 +40,12 @@ export function addLedger(program: Command, cli: Cli): void {
 async function show(options: ShowOptions, cli: Cli): Promise<void> {
   const config = readSettings({ ...options, configFile: options.config })
   const folder = readDataFolder(config)
-  const log = await readLog(folder, Date.now())
+  const nowMs = Date.now()
+  const log = await readLog(folder, nowMs)
   const shared = await folder.sharedHolds(HOLDS_SHOWN_MAX)
   const holds = shared?.map(shownShared) ?? log.holds
-  const balances = [...log.balances.values()].map((balance) => ({
+  const running = [...log.balances.values()].filter(({ windowEndMs }) => windowEndMs === null || windowEndMs > nowMs)
+  const balances = running.map((balance) => ({
     rule: balance.rule,
     key: balance.key,
     unit: balance.unit,

@@ -14,19 +14,12 @@ export function monthAt(text: string | undefined, timeZone: string, nowMs: numbe
   if (text !== undefined && match === null) throw new UsageError(`--month ${text}: write it as yyyy-mm, e.g. 2026-11`)
   // The 15th is inside the month in every zone.
   const insideMs = match === null ? nowMs : Date.UTC(Number(match[1]), Number(match[2]) - 1, 15)
-  let window: { readonly startMs: number; readonly endMs: number } | null
   try {
-    window = windowAt('month', timeZone, insideMs)
-  } catch {
+    const found = windowAt({ period: 'month', timeZone, atMinutes: 0, weekStart: 0 }, insideMs)
+    if (found === null) throw new UsageError(`--month ${text ?? ''}: has no bounds`)
+    return { name: found.name, ...found.window }
+  } catch (error) {
+    if (error instanceof UsageError) throw error
     throw new UsageError(`--timezone ${timeZone}: an IANA name such as Europe/Berlin`)
   }
-  if (window === null) throw new UsageError(`--month ${text ?? ''}: has no bounds`)
-  const name = match === null ? nameOf(insideMs, timeZone) : `${match[1]}-${match[2]}`
-  return { name, ...window }
-}
-
-function nameOf(atMs: number, timeZone: string): string {
-  const parts = new Intl.DateTimeFormat('en-CA', { timeZone, year: 'numeric', month: '2-digit' }).formatToParts(atMs)
-  const part = (type: string) => parts.find((entry) => entry.type === type)?.value ?? ''
-  return `${part('year')}-${part('month')}`
 }

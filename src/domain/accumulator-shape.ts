@@ -1,17 +1,19 @@
 /**
  * How a compiled rule is counted: which kind of accumulator, with which limit, over which window.
  */
-import type { AccumulatorShape, CalendarWindow } from './accumulator.ts'
+import type { AccumulatorShape } from './accumulator.ts'
 import type { BudgetRule, LimitRule } from './policy.ts'
+import { instantName } from './window-name.ts'
 import { alignedWindow, windowAt } from './window.ts'
+import type { NamedWindow } from './window.ts'
 
 export type Countable = LimitRule | BudgetRule
 
 export interface Counted {
   readonly shape: AccumulatorShape
   readonly limit: number
-  /** Present for everything that starts anew at an edge; its start is part of the accumulator's key. */
-  readonly window: CalendarWindow | undefined
+  /** Present for everything that starts anew at an edge; its name is part of the accumulator's key. */
+  readonly named: NamedWindow | undefined
 }
 
 const HOUR_MS = 3_600_000
@@ -25,29 +27,30 @@ const SLOTS_ODD = 10
 
 export function shapeOf(rule: Countable, nowMs: number): Counted {
   if (!('shape' in rule)) {
-    const window = windowAt(rule.period, rule.timeZone, nowMs)
-    return { shape: { kind: 'budget', window }, limit: rule.amount, window: window ?? undefined }
+    const named = windowAt(rule, nowMs)
+    return { shape: { kind: 'budget', window: named?.window ?? null }, limit: rule.amount, named: named ?? undefined }
   }
   const { shape } = rule
   switch (shape.kind) {
     case 'gcra': {
       const { amount, periodMs, burst } = shape
-      return { shape: { kind: 'bucket', amount, periodMs }, limit: burst, window: undefined }
+      return { shape: { kind: 'bucket', amount, periodMs }, limit: burst, named: undefined }
     }
     case 'sliding': {
       const { amount, periodMs } = shape
       return {
         shape: { kind: 'sliding', windowMs: periodMs, slots: slotsOf(periodMs) },
         limit: amount,
-        window: undefined,
+        named: undefined,
       }
     }
     case 'fixed': {
       const window = alignedWindow(shape.periodMs, nowMs)
-      return { shape: { kind: 'budget', window }, limit: shape.amount, window }
+      const named = { name: instantName(window.startMs), window }
+      return { shape: { kind: 'budget', window }, limit: shape.amount, named }
     }
     case 'concurrent':
-      return { shape: { kind: 'concurrency' }, limit: shape.amount, window: undefined }
+      return { shape: { kind: 'concurrency' }, limit: shape.amount, named: undefined }
   }
 }
 

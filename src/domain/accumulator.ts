@@ -21,7 +21,7 @@ export type AccumulatorShape =
 
 export interface Accumulator {
   /**
-   * Stable name: rule id, key values (hashed when long) and, for calendar windows, the window's start. The limit is not
+   * Stable name: rule id, key values (hashed when long) and, for calendar windows, the window's name. The limit is not
    * in it, so raising a limit keeps what was spent.
    */
   readonly key: string

@@ -3,6 +3,7 @@
  */
 import type { RecordDraft, RecordValue } from './audit-record.ts'
 import { parseFormattedUsd, toAmount } from './money.ts'
+import { mayBeOpen } from './window-name.ts'
 import { listOf, membersOf, textOf } from './record-members.ts'
 
 /** Settled amount of one budget accumulator; `windowEndMs` is null for a lifetime. */
@@ -22,14 +23,27 @@ export function readAmount(value: RecordValue | undefined): number {
   return usd === undefined || usd < 0n ? 0 : toAmount(usd)
 }
 
-/** Adds a settlement to the balances of windows that are not over at `nowMs`. */
+/** Adds a settlement to the balances of windows that can still be charged at `nowMs`. */
 export function foldSettlement(record: RecordDraft, balances: Map<string, SettledBalance>, nowMs: number): void {
   for (const entry of listOf(record['bkt'])) {
     const { id, rule, unit, kind, act, end } = membersOf(entry)
     if (kind !== 'budget' || typeof id !== 'string') continue
     const windowEndMs = typeof end === 'number' ? end : null
-    if (windowEndMs !== null && windowEndMs <= nowMs) continue
-    const settled = (balances.get(id)?.settled ?? 0) + readAmount(act)
-    balances.set(id, { key: id, rule: textOf(rule), unit: textOf(unit), settled, windowEndMs })
+    if (windowEndMs !== null && !mayBeOpen(id, windowEndMs, nowMs)) continue
+    const known = balances.get(id)
+    const settled = (known?.settled ?? 0) + readAmount(act)
+    balances.set(id, {
+      key: id,
+      rule: textOf(rule),
+      unit: textOf(unit),
+      settled,
+      windowEndMs: later(known, windowEndMs),
+    })
   }
+}
+
+/** A moved zone or time of day gives one key windows that end at different times: it is kept for the last of them. */
+function later(known: SettledBalance | undefined, windowEndMs: number | null): number | null {
+  if (known === undefined || known.windowEndMs === null || windowEndMs === null) return windowEndMs
+  return Math.max(known.windowEndMs, windowEndMs)
 }

@@ -135,10 +135,10 @@ function isInWindow({ accumulator: { shape } }: PlannedCharge, nowMs: number): b
 }
 
 function newCharge({ rule, key, weight, nowMs, version }: Charging): PlannedCharge {
-  const { shape, limit, window } = shapeOf(rule, nowMs)
-  const start = window === undefined ? '' : `:${Math.floor(window.startMs / 1_000).toString(36)}`
+  const { shape, limit, named } = shapeOf(rule, nowMs)
+  const name = named === undefined ? '' : `:${named.name}`
   return {
-    accumulator: { key: `${rule.id}:${key.text}${start}`, shard: key.shard, shape, limit, limitVersion: version },
+    accumulator: { key: `${rule.id}:${key.text}${name}`, shard: key.shard, shape, limit, limitVersion: version },
     amount: 0,
     rule: rule.name,
     ruleKind: 'shape' in rule ? 'limit' : 'budget',
@@ -146,7 +146,7 @@ function newCharge({ rule, key, weight, nowMs, version }: Charging): PlannedChar
     dimension: key.dimension,
     subject: key.subject,
     message: rule.message,
-    resetsAtMs: window?.endMs,
+    resetsAtMs: named?.window.endMs,
     timeZone: 'timeZone' in rule ? rule.timeZone : undefined,
     basis: shape.kind === 'budget' ? 'upper' : 'expected',
     weight,

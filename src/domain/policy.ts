@@ -100,18 +100,29 @@ export interface LimitRule {
 
 export type Period = 'minute' | 'hour' | 'day' | 'week' | 'month' | 'lifetime'
 
-export interface BudgetRule {
+/** Days of a week as {@link Calendar.weekStart} counts them. */
+export const WEEKDAYS = ['mon', 'tue', 'wed', 'thu', 'fri', 'sat', 'sun'] as const
+
+/** Where the windows of a budget begin. */
+export interface Calendar {
+  readonly period: Period
+  /** IANA zone whose clocks cut the period. */
+  readonly timeZone: string
+  /** Minutes after local midnight at which a day, week or month begins; 0 for other periods. */
+  readonly atMinutes: number
+  /** The day a week begins on: an index of {@link WEEKDAYS}; 0 for other periods. */
+  readonly weekStart: number
+}
+
+export interface BudgetRule extends Calendar {
   readonly name: string
-  /** As a limit's, from name, key, unit and period. */
+  /** As a limit's, from name, key, unit and period; not from zone, time or weekday, so moving an edge keeps the count. */
   readonly id: string
   readonly match: Match
   readonly key: readonly Dimension[]
   readonly unit: 'usd' | 'tokens'
   /** Nano-USD or tokens. */
   readonly amount: number
-  readonly period: Period
-  /** IANA zone whose calendar cuts the period. */
-  readonly timeZone: string
   readonly message: string | undefined
 }
 

@@ -1,11 +1,12 @@
 /**
  * Calendar windows in any zone. A window's edge is the first instant at which the zone's clocks show the edge's local
- * time or later: a midnight that the clocks skip is replaced by the first instant after it, and one that they show twice
- * counts once. So windows are contiguous whatever the clocks do, and a day may have 23, 25 or any other number of hours.
+ * time or later: one that the clocks skip is replaced by the first instant after it, and one that they show twice counts
+ * once. So windows are contiguous whatever the clocks do, and a day may have 23, 25 or any other number of hours.
  * Hours and minutes keep their length when the clocks are moved by whole hours; they are cut where they are moved by less.
  */
 import type { CalendarWindow } from './accumulator.ts'
-import type { Period } from './policy.ts'
+import type { Calendar, Period } from './policy.ts'
+import { dateName, instantName } from './window-name.ts'
 import { wallTime, zoneOffset } from './zone.ts'
 
 const MINUTE_MS = 60_000
@@ -18,36 +19,43 @@ const OFFSET_MAX_MS = 16 * HOUR_MS
 /** Modern offsets are whole multiples of this, so stepping by it meets every edge that clocks show. */
 const STEP_MS = 15 * MINUTE_MS
 
-/** More (period, zone) pairs than a policy set has budgets. */
+/** More calendars than a policy set has budgets. */
 const CURRENT_MAX = 1_000
 
 /** The epoch, 1970-01-01, was a Thursday: this many days after the Monday of its week. */
 const EPOCH_WEEKDAY = 3
 
-type CalendarPeriod = Exclude<Period, 'lifetime'>
+type DatePeriod = 'day' | 'week' | 'month'
+
+/** A window and what it is called in the keys of its accumulators: different for any two windows of one calendar. */
+export interface NamedWindow {
+  readonly name: string
+  readonly window: CalendarWindow
+}
 
 /**
- * The window each (period, zone) was last asked for; while it contains the instant it is the answer, so the arithmetic
- * runs once a window. Every entry is a pure function of its key and of any instant within it.
+ * The window each calendar was last asked for; while it contains the instant it is the answer, so the arithmetic runs once
+ * a window. Every entry is a pure function of its key and of any instant within it.
  */
-const current = new Map<string, CalendarWindow>()
+const current = new Map<string, NamedWindow>()
 
-/** The window of a period that contains an instant; null for a lifetime, which has no edges. */
-export function windowAt(period: Period, timeZone: string, nowMs: number): CalendarWindow | null {
+/** The window of a calendar that contains an instant; null for a lifetime, which has no edges. */
+export function windowAt(calendar: Calendar, nowMs: number): NamedWindow | null {
+  const { period, timeZone, atMinutes, weekStart } = calendar
   if (period === 'lifetime') return null
-  const key = `${period} ${timeZone}`
+  const key = `${period} ${timeZone} ${atMinutes} ${weekStart}`
   const known = current.get(key)
-  if (known !== undefined && known.startMs <= nowMs && nowMs < known.endMs) return known
-  const found = findWindow(period, timeZone, nowMs)
+  if (known !== undefined && known.window.startMs <= nowMs && nowMs < known.window.endMs) return known
+  const found = findWindow(period, calendar, nowMs)
   if (current.size >= CURRENT_MAX) current.clear()
   current.set(key, found)
   return found
 }
 
-function findWindow(period: CalendarPeriod, zone: string, nowMs: number): CalendarWindow {
-  if (period === 'minute') return clockWindow(MINUTE_MS, zone, nowMs)
-  if (period === 'hour') return clockWindow(HOUR_MS, zone, nowMs)
-  return dateWindow(period, zone, nowMs)
+function findWindow(period: Exclude<Period, 'lifetime'>, calendar: Calendar, nowMs: number): NamedWindow {
+  if (period !== 'minute' && period !== 'hour') return dateWindow(period, calendar, nowMs)
+  const window = clockWindow(period === 'minute' ? MINUTE_MS : HOUR_MS, calendar.timeZone, nowMs)
+  return { name: instantName(window.startMs), window }
 }
 
 /** A window aligned to the whole hours or minutes of epoch milliseconds, counted from the epoch. */
@@ -73,27 +81,29 @@ function alignment(lengthMs: number, zone: string, atMs: number): number {
   return offset < 0 ? offset + lengthMs : offset
 }
 
-function dateWindow(period: 'day' | 'week' | 'month', zone: string, nowMs: number): CalendarWindow {
-  let wall = periodStart(period, wallTime(zone, nowMs))
-  // Clocks set back across midnight show the old date again after the new day has begun.
-  if (edge(zone, nextStart(period, wall)) <= nowMs) wall = nextStart(period, wall)
-  return { startMs: edge(zone, wall), endMs: edge(zone, nextStart(period, wall)) }
+function dateWindow(period: DatePeriod, calendar: Calendar, nowMs: number): NamedWindow {
+  const { timeZone: zone, atMinutes, weekStart } = calendar
+  const atMs = atMinutes * MINUTE_MS
+  const edgeOf = (day: number) => edge(zone, day * DAY_MS + atMs)
+  let day = firstDay(period, Math.floor((wallTime(zone, nowMs) - atMs) / DAY_MS), weekStart)
+  // Clocks set back across an edge show the time before it again after the new window has begun.
+  if (edgeOf(nextDay(period, day)) <= nowMs) day = nextDay(period, day)
+  return { name: dateName(period, day), window: { startMs: edgeOf(day), endMs: edgeOf(nextDay(period, day)) } }
 }
 
-/** Local midnight at which the period begins that contains a local time. */
-function periodStart(period: 'day' | 'week' | 'month', wall: number): number {
-  const day = Math.floor(wall / DAY_MS)
-  if (period === 'day') return day * DAY_MS
-  if (period === 'week') return (day - ((((day + EPOCH_WEEKDAY) % 7) + 7) % 7)) * DAY_MS
-  const date = new Date(wall)
-  return Date.UTC(date.getUTCFullYear(), date.getUTCMonth(), 1)
+/** The day on which the period begins that a day is in; both are days since the epoch. */
+function firstDay(period: DatePeriod, day: number, weekStart: number): number {
+  if (period === 'day') return day
+  if (period === 'week') return day - ((((day + EPOCH_WEEKDAY - weekStart) % 7) + 7) % 7)
+  const date = new Date(day * DAY_MS)
+  return Date.UTC(date.getUTCFullYear(), date.getUTCMonth(), 1) / DAY_MS
 }
 
-function nextStart(period: 'day' | 'week' | 'month', wall: number): number {
-  if (period === 'day') return wall + DAY_MS
-  if (period === 'week') return wall + 7 * DAY_MS
-  const date = new Date(wall)
-  return Date.UTC(date.getUTCFullYear(), date.getUTCMonth() + 1, 1)
+function nextDay(period: DatePeriod, first: number): number {
+  if (period === 'day') return first + 1
+  if (period === 'week') return first + 7
+  const date = new Date(first * DAY_MS)
+  return Date.UTC(date.getUTCFullYear(), date.getUTCMonth() + 1, 1) / DAY_MS
 }
 
 /** The first instant at which the zone's clocks show `wall` or later. */

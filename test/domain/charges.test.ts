@@ -5,7 +5,7 @@ import { actualCharges, planCharges, standingCharges, type PlannedCharge } from 
 import type { Estimate } from '../../src/domain/estimate.ts'
 import type { Identity } from '../../src/domain/identity.ts'
 import { AMOUNT_MAX, toNanoUsd } from '../../src/domain/money.ts'
-import type { Policy } from '../../src/domain/policy.ts'
+import type { Calendar, Policy } from '../../src/domain/policy.ts'
 import { encodeValue, joinSubject, shardOf } from '../../src/domain/subject.ts'
 import { anyOf, ask, budget, estimate, identity, limit, matching, NOW, policy, target } from './policy-fixtures.ts'
 
@@ -142,11 +142,26 @@ describe('a plan', () => {
   test('names the window in the key and the reset, so that a new window is a new counter', () => {
     const set = policy({ budgets: [budget({ id: 'AAAAAAAA' })] })
     const [charge] = plan(set)
-    const start = (Date.parse('2026-10-31T23:00:00Z') / 1_000).toString(36)
-    expect(charge?.accumulator.key).toBe(`AAAAAAAA:acme|research:${start}`)
+    expect(charge?.accumulator.key).toBe('AAAAAAAA:acme|research:2026-11')
     expect(charge?.resetsAtMs).toBe(Date.parse('2026-11-30T23:00:00Z'))
     const later = planCharges(set, identity(), ask, target, estimate(), NOW + 15 * 86_400_000)
     expect(later.kind === 'planned' && later.charges[0]?.accumulator.key).not.toBe(charge?.accumulator.key)
+  })
+
+  test('goes on counting in the window that runs when its zone, time of day or weekday moves', () => {
+    const charge = (changes: Partial<Calendar>) => plan(policy({ budgets: [budget(changes)] }))[0]
+    const moved = [
+      {},
+      { timeZone: 'Asia/Tokyo' },
+      { atMinutes: 360 },
+      { timeZone: 'America/New_York', atMinutes: 1_380 },
+    ]
+    const charges = moved.map(charge)
+    expect(new Set(charges.map((one) => one?.accumulator.key)).size).toBe(1)
+    expect(new Set(charges.map((one) => one?.resetsAtMs)).size).toBe(moved.length)
+    const weeks = [0, 1, 6].map((weekStart) => charge({ period: 'week', weekStart }))
+    expect(new Set(weeks.map((one) => one?.accumulator.key)).size).toBe(1)
+    expect(new Set(weeks.map((one) => one?.resetsAtMs)).size).toBe(3)
   })
 
   test('does not name the amount in the key, so that raising a limit keeps what was counted', () => {

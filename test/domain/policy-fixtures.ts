@@ -114,6 +114,8 @@ export function budget(changes: Partial<BudgetRule> = {}): BudgetRule {
     amount: 25_000_000_000,
     period: 'month',
     timeZone: 'Europe/Berlin',
+    atMinutes: 0,
+    weekStart: 0,
     message: undefined,
     ...changes,
   }

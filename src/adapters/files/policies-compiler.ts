@@ -158,9 +158,8 @@ function limitRules(limit: LimitText, classification: Classification): readonly 
 }
 
 function budgetRule({ name, match, key, limit, message }: BudgetText, classification: Classification): BudgetRule {
-  const { unit, amount, period, timeZone } = limit
-  const id = ruleId({ kind: 'budget', name, key, unit, period })
-  return { name, id, match: compileMatch(match, classification), key, unit, amount, period, timeZone, message }
+  const id = ruleId({ kind: 'budget', name, key, unit: limit.unit, period: limit.period })
+  return { name, id, match: compileMatch(match, classification), key, ...limit, message }
 }
 
 /** Says what is counted, and leaves out how much of it there is: raising a limit keeps what was counted. */

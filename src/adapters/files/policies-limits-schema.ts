@@ -2,9 +2,10 @@
  * `limits` and `budgets`: what is counted, for whom, and how much of it there is.
  */
 import { z } from 'zod'
+import { WEEKDAYS } from '../../domain/policy.ts'
 import type { Dimension, LimitShape } from '../../domain/policy.ts'
 import { match } from './policies-match.ts'
-import { block, duration, list, message, name, timeZone, usd, wholeNumber } from './policies-values.ts'
+import { block, duration, list, message, name, timeOfDay, timeZone, usd, wholeNumber } from './policies-values.ts'
 
 /** A longer key would not fit into the name of a counter. */
 const KEY_DIMENSIONS_MAX = 8
@@ -96,19 +97,30 @@ export function limit(dimensions: readonly Dimension[]) {
 
 const PERIODS = ['minute', 'hour', 'day', 'week', 'month', 'lifetime'] as const
 
+const DATED: ReadonlySet<string> = new Set(['day', 'week', 'month'])
+
 const amount = block({
   usd: usd.optional(),
   tokens: wholeNumber(0).optional(),
   period: z.enum(PERIODS, `one of ${PERIODS.join(', ')}`),
   timezone: timeZone.optional(),
+  at: timeOfDay.optional(),
+  weekStart: z.enum(WEEKDAYS, `one of ${WEEKDAYS.join(', ')}`).optional(),
 }).transform((written, context) => {
-  const { usd: money, tokens, period, timezone } = written
+  const { usd: money, tokens, period, timezone, at, weekStart } = written
   const fail = (path: string[], text: string) =>
     context.addIssue({ code: 'custom', message: text, path, input: written })
   if ((money === undefined) === (tokens === undefined)) fail([], 'exactly one of usd and tokens')
   if (period === 'lifetime' && timezone !== undefined) fail(['timezone'], 'a lifetime has no calendar: remove timezone')
+  if (at !== undefined && !DATED.has(period)) {
+    fail(['at'], `only a day, week or month begins at a time of day: remove at`)
+  }
+  if (weekStart !== undefined && period !== 'week') {
+    fail(['weekStart'], `only a week begins on a weekday: remove weekStart`)
+  }
   const unit = money === undefined ? ('tokens' as const) : ('usd' as const)
-  return { unit, amount: money ?? tokens ?? 0, period, timeZone: timezone ?? 'UTC' }
+  const begins = { atMinutes: at ?? 0, weekStart: WEEKDAYS.indexOf(weekStart ?? 'mon') }
+  return { unit, amount: money ?? tokens ?? 0, period, timeZone: timezone ?? 'UTC', ...begins }
 })
 
 export function budget(dimensions: readonly Dimension[]) {

@@ -87,3 +87,11 @@ export const usd = z.string({ error: 'money is a quoted decimal such as "2500.00
 export const timeZone = z
   .string({ error: 'expected an IANA time zone such as Europe/Berlin' })
   .refine(isTimeZone, 'not an IANA time zone; write one such as UTC or Europe/Berlin')
+
+const TIME_OF_DAY = 'a time of day from "00:00" to "23:59"'
+
+/** `06:30`; to minutes after midnight. */
+export const timeOfDay = z
+  .string({ error: TIME_OF_DAY })
+  .regex(/^([01]\d|2[0-3]):[0-5]\d$/, TIME_OF_DAY)
+  .transform((text) => Number(text.slice(0, 2)) * 60 + Number(text.slice(3)))

@@ -66,6 +66,7 @@ limits:
 budgets:
   - {name: month, match: {model: small}, key: [tenant], limit: {usd: "0.25", period: month, timezone: Europe/Berlin}, message: Spent.}
   - {name: ever, key: [tenant], limit: {tokens: 7, period: lifetime}}
+  - {name: week, key: [tenant], limit: {tokens: 8, period: week, weekStart: sun, at: 18:30}}
 `,
     })
     const { limits, budgets } = set
@@ -101,7 +102,8 @@ budgets:
         timeZone: 'Europe/Berlin',
         message: 'Spent.',
       },
-      { name: 'ever', unit: 'tokens', amount: 7, period: 'lifetime', timeZone: 'UTC' },
+      { name: 'ever', unit: 'tokens', amount: 7, period: 'lifetime', timeZone: 'UTC', atMinutes: 0, weekStart: 0 },
+      { name: 'week', unit: 'tokens', amount: 8, period: 'week', timeZone: 'UTC', atMinutes: 1_110, weekStart: 6 },
     ])
     const [agents, no] = set.access
     expect(agents?.effect).toMatchObject({ kind: 'allow', operations: new Set(['chat']), outputTokensMax: 9 })
