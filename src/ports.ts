@@ -122,11 +122,17 @@ export interface Sink {
   abort(): void
 }
 
+/** The two places that have to know what became of a call. */
+export type Store = 'ledger' | 'audit'
+
 /** Calls that hold something: extended while they live, waited for at shutdown. */
 export interface OpenCalls {
-  /** Counts the hold as alive until `close`; `halt` gives the call up when shutdown can wait no longer. */
+  /** The call is open until both stores are done with it; `halt` gives it up when shutdown can wait no longer. */
   open(hold: Hold, halt: () => void): void
-  close(id: ReservationId): void
+  /** What each charge of its hold becomes is known now. */
+  settling(id: ReservationId, amounts: readonly number[]): void
+  /** This store has acknowledged the settlement, or was given up on. */
+  done(id: ReservationId, store: Store): void
   /** Keeps shutdown waiting until `work` has ended, however it ends. */
   track(work: Promise<unknown>): void
 }

@@ -6,7 +6,7 @@ import { ACCUMULATORS_MAX } from './accumulator.ts'
 import type { Accumulator, AccumulatorShape, Charge } from './accumulator.ts'
 import { HORIZON_MS } from './accumulator-geometry.ts'
 import { accumulatorName } from './accumulator-name.ts'
-import type { ReservationId, ReservationRequest } from './reservation.ts'
+import type { Hold, ReservationId, ReservationRequest } from './reservation.ts'
 
 /** Number of virtual shards; part of every key, so it never changes. */
 export const SHARDS = 1_024
@@ -23,6 +23,12 @@ const LEASE_MS_MAX = 2 * 3_600_000
 
 const ID = /^[\x21-\x7e]+$/
 
+/** Longest name of a hold's owner. */
+const OWNER_LENGTH_MAX = 128
+
+/** Printable ASCII but the bar, which stands between the parts of a stored hold. */
+const OWNER = /^[\x21-\x7b\x7d\x7e]+$/
+
 function fail(field: string, problem: string): never {
   throw new RangeError(`${field}: ${problem}`)
 }
@@ -36,6 +42,11 @@ function assertWhole(field: string, value: number, bounds: { readonly min: numbe
 export function assertReservationId(id: ReservationId): void {
   if (id.length <= ID_LENGTH_MAX && ID.test(id)) return
   fail('id', `must be 1 to ${ID_LENGTH_MAX} printable ASCII characters without spaces`)
+}
+
+function assertOwner(owner: string): void {
+  if (owner.length <= OWNER_LENGTH_MAX && OWNER.test(owner)) return
+  fail('owner', `must be 1 to ${OWNER_LENGTH_MAX} printable ASCII characters without spaces and bars`)
 }
 
 function assertShape(field: string, shape: AccumulatorShape): void {
@@ -88,6 +99,7 @@ function assertCharge(index: number, { accumulator, amount }: Charge): void {
  */
 export function assertReservation(request: ReservationRequest): void {
   assertReservationId(request.id)
+  assertOwner(request.owner)
   assertWhole('leaseMs', request.leaseMs, { min: 1, max: LEASE_MS_MAX })
   if (request.charges.length > ACCUMULATORS_MAX) {
     fail('charges', `at most ${ACCUMULATORS_MAX} accumulators in one decision, not ${request.charges.length}`)
@@ -101,6 +113,12 @@ export function assertReservation(request: ReservationRequest): void {
     if (seen.has(name)) fail(`charges[${index}].accumulator.key`, `${name} is charged twice: add the amounts up`)
     seen.add(name)
   }
+}
+
+/** Rejects a hold that cannot be brought back. */
+export function assertHold(hold: Hold, leaseMs: number): void {
+  assertReservation({ ...hold, leaseMs })
+  assertWhole('atUs', hold.atUs, { min: 0 })
 }
 
 /** Rejects a settlement that does not match its hold. What is given for a place is not looked at. */

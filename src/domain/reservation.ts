@@ -11,6 +11,8 @@ export interface ReservationRequest {
   readonly charges: readonly Charge[]
   /** How long the hold lives without being extended, in milliseconds. */
   readonly leaseMs: number
+  /** Origin of the audit log that records the call: it accounts for the hold when nobody settled it in time. */
+  readonly owner: string
 }
 
 /** Everything a later settle needs to know of a hold. Plain data: it survives JSON. */
@@ -21,9 +23,25 @@ export interface Hold {
   readonly atUs: number
   /**
    * Per charge: for buckets the debt after the charge plus all refunds so far (the safe refund needs it), else 0. Zero
-   * when unknown, which only means that nothing is refunded to the bucket.
+   * when unknown, which only means that nothing is refunded to the bucket. {@link REASSERTED_MARK} for rings and buckets
+   * of a hold that a store had lost.
    */
   readonly marks: readonly number[]
+  /** As in {@link ReservationRequest}. */
+  readonly owner: string
+}
+
+/**
+ * Mark of a ring or bucket whose store lost the charge: it started anew without it, so a settlement gives nothing back
+ * there and adds only what the call cost beyond its charge.
+ */
+export const REASSERTED_MARK = -1
+
+/** The marks of a hold that a store had lost. */
+export function reassertedMarks(charges: readonly Charge[]): readonly number[] {
+  return charges.map(({ accumulator: { shape } }) =>
+    shape.kind === 'sliding' || shape.kind === 'bucket' ? REASSERTED_MARK : 0,
+  )
 }
 
 /** One accumulator that has no room. */
@@ -49,12 +67,22 @@ export type ReserveOutcome =
   | { readonly kind: 'stale'; readonly nowMs: number }
 
 export type SettleOutcome =
-  /** `overshoot`: how many accumulators were charged more than they held; must be 0 while bounds are bounds. */
+  /**
+   * `overshoot`: how many accumulators were charged more than they held; must be 0 while bounds are bounds. `unknown`: the
+   * ledger had no such hold, and the caller insisted.
+   */
   | { readonly kind: 'settled'; readonly before: 'held' | 'expired' | 'unknown'; readonly overshoot: number }
   /** It was settled before: nothing changed. */
   | { readonly kind: 'already' }
   /** The id is not known and the caller did not insist. */
   | { readonly kind: 'unknown' }
+
+/** What became of a hold that its owner brought back. */
+export type ReassertOutcome =
+  /** The ledger did not know it: it is held again. */
+  | { readonly kind: 'reasserted' }
+  /** The ledger knows it, and left it as it is. */
+  | { readonly kind: 'known'; readonly state: 'held' | 'expired' | 'settled' }
 
 /** A hold that outlived its lease and was charged in full. */
 export interface ExpiredHold {

@@ -92,6 +92,10 @@ export function createEvents(logger: Logger, metrics: Metrics): Events {
       metrics.holds.inc({ event: 'lost' }, count)
       logger.warn({ count }, 'open calls whose holds are gone')
     },
+    holdsReasserted(count) {
+      metrics.holds.inc({ event: 'reasserted' }, count)
+      logger.warn({ count }, 'holds that the ledger had lost are held again')
+    },
     unexpected(where, error) {
       logger.error({ where, error }, 'unexpected')
     },

@@ -3,6 +3,7 @@ import type {
   ExpiredHold,
   Hold,
   OpenHold,
+  ReassertOutcome,
   ReservationId,
   ReservationRequest,
   ReserveOutcome,
@@ -11,6 +12,19 @@ import type {
 
 /** Room for the amounts of a call that draws from as many accumulators as one may. */
 export const LEDGER_NOTE_MAX = 2_048
+
+export interface SettleOptions {
+  /**
+   * What a ledger that outlives the process keeps as long as it recognises a repeat: at most {@link LEDGER_NOTE_MAX}
+   * characters.
+   */
+  readonly note?: string
+  /**
+   * Posts the amounts also when the ledger does not know the hold, because its store lost it. Only for a hold of the
+   * caller's own, and only while a tombstone of its first attempt would still be known: later it could charge twice.
+   */
+  readonly force?: boolean
+}
 
 /**
  * Holds every accumulator.
@@ -27,14 +41,21 @@ export interface Ledger extends AsyncDisposable {
   readonly kind: 'memory' | 'redis'
   reserve(request: ReservationRequest): Promise<ReserveOutcome>
   /**
-   * `actual[i]` replaces `hold.charges[i].amount`. Concurrency charges free their place whatever is given. A ledger that
-   * outlives the process keeps `note` (at most {@link LEDGER_NOTE_MAX} characters) as long as it recognises a repeat.
+   * `actual[i]` replaces `hold.charges[i].amount`. Concurrency charges free their place whatever is given. With `force`
+   * an unknown hold is settled as if it had been re-asserted just before.
    */
-  settle(hold: Hold, actual: readonly number[], note?: string): Promise<SettleOutcome>
+  settle(hold: Hold, actual: readonly number[], options?: SettleOptions): Promise<SettleOutcome>
   /** Settles at zero, also an id that is not known yet: a reserve of that id that arrives later is refused. */
   void(hold: Pick<Hold, 'id' | 'charges'>): Promise<SettleOutcome>
   /** Gives the holds another lease; answers the ids that are no longer held. */
   extend(holds: readonly Pick<Hold, 'id' | 'charges'>[], leaseMs: number): Promise<readonly ReservationId[]>
+  /**
+   * Brings a hold back that the store lost. There is no limit check, because it was admitted: budgets whose window is still
+   * kept and places are held again; rings and buckets only protect, and start anew without it. An id that is held, expired
+   * or settled is left alone. Only for a hold of the caller's own that it has not settled, or not longer ago than
+   * settlements are remembered.
+   */
+  reassert(hold: Hold, leaseMs: number): Promise<ReassertOutcome>
   /** Charges at most `max` overdue holds in full and says which. */
   reap(max: number): Promise<readonly ExpiredHold[]>
   /** State now, without changing anything. */

@@ -13,7 +13,9 @@ import { persist } from './settle/persist.ts'
 /** Facts with everything that a reservation is made from. */
 export type Estimated = Facts & Required<Pick<Facts, 'identity' | 'ask' | 'target' | 'price' | 'estimate'>>
 
-type Reserving = Pick<World, 'ledger' | 'clock' | 'events' | 'openCalls' | 'timer'>
+type Reserving = Pick<World, 'ledger' | 'clock' | 'events' | 'openCalls' | 'timer'> & {
+  readonly auditLog: Pick<World['auditLog'], 'origin'>
+}
 
 /** A ledger whose clock moved past a calendar edge answers `stale` once; a second time something is wrong with a clock. */
 const STALE_RETRIES = 1
@@ -63,7 +65,7 @@ async function ask(
 ): Promise<ReserveOutcome | { readonly kind: 'failed'; readonly refusal: Refusal }> {
   const id = reservationId(facts)
   try {
-    return await world.ledger.reserve({ id, charges, leaseMs: LEASE_MS })
+    return await world.ledger.reserve({ id, charges, leaseMs: LEASE_MS, owner: world.auditLog.origin })
   } catch (error) {
     world.events.ledgerFailed('reserve', error)
     undo(facts, charges, world)

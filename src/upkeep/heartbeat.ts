@@ -1,4 +1,5 @@
 import { HEARTBEAT_MS, LEASE_MS } from '../domain/reservation.ts'
+import type { Hold } from '../domain/reservation.ts'
 import type { Events } from '../ports/events.ts'
 import type { Ledger } from '../ports/ledger.ts'
 import type { OpenCallRegistry } from './open-calls.ts'
@@ -7,28 +8,52 @@ import { every } from './every.ts'
 /** Holds extended by one call to the ledger: bounds the script's time. */
 const EXTEND_BATCH = 500
 
-/** Keeps the holds of open calls alive. A hold that is gone was charged in full: the call goes on and settles late. */
-export function startHeartbeat(world: {
-  readonly ledger: Ledger
-  readonly openCalls: OpenCallRegistry
-  readonly events: Events
-}): Disposable {
-  return every(HEARTBEAT_MS, async () => {
-    const holds = world.openCalls.holds()
-    for (let start = 0; start < holds.length; start += EXTEND_BATCH) {
-      await extend(holds.slice(start, start + EXTEND_BATCH))
-    }
-  })
+/** Holds brought back at a time: bounds the commands that wait in the connection. */
+const REASSERT_BATCH = 50
 
-  async function extend(batch: Parameters<Ledger['extend']>[0]): Promise<void> {
+interface Heart {
+  readonly ledger: Ledger
+  readonly openCalls: Pick<OpenCallRegistry, 'holds'>
+  readonly events: Pick<Events, 'holdsLost' | 'holdsReasserted' | 'ledgerFailed'>
+}
+
+/** Keeps the holds of open calls alive. */
+export function startHeartbeat(heart: Heart): Disposable {
+  return every(HEARTBEAT_MS, () => beat(heart))
+}
+
+/**
+ * Extends every open hold. One that expired was charged in full, and its call goes on and settles late; one that the
+ * ledger does not know at all was lost by its store, and is brought back.
+ */
+export async function beat(heart: Heart): Promise<void> {
+  const holds = heart.openCalls.holds()
+  for (let start = 0; start < holds.length; start += EXTEND_BATCH) {
     try {
-      const lost = await world.ledger.extend(batch, LEASE_MS)
-      // A call that settled while its heartbeat was under way is not lost.
-      const open = new Set(world.openCalls.holds().map((hold) => hold.id))
-      const missing = lost.filter((id) => open.has(id))
-      if (missing.length > 0) world.events.holdsLost(missing.length)
+      await extend(holds.slice(start, start + EXTEND_BATCH), heart)
     } catch (error) {
-      world.events.ledgerFailed('extend', error)
+      heart.events.ledgerFailed('extend', error)
     }
   }
+}
+
+async function extend(batch: readonly Hold[], { ledger, openCalls, events }: Heart): Promise<void> {
+  const lost = new Set(await ledger.extend(batch, LEASE_MS))
+  if (lost.size === 0) return
+  // A call that settled while its heartbeat was under way is not lost.
+  const missing = openCalls.holds().filter(({ id }) => lost.has(id))
+  const states: string[] = []
+  for (let start = 0; start < missing.length; start += REASSERT_BATCH) {
+    const some = missing.slice(start, start + REASSERT_BATCH)
+    states.push(...(await Promise.all(some.map((hold) => reassert(hold, ledger)))))
+  }
+  const count = (state: string) => states.filter((one) => one === state).length
+  if (count('expired') > 0) events.holdsLost(count('expired'))
+  if (count('reasserted') > 0) events.holdsReasserted(count('reasserted'))
+}
+
+/** `reasserted`, or the state that the ledger knows the hold in. */
+async function reassert(hold: Hold, ledger: Ledger): Promise<string> {
+  const outcome = await ledger.reassert(hold, LEASE_MS)
+  return outcome.kind === 'known' ? outcome.state : outcome.kind
 }

@@ -1,8 +1,18 @@
 import type { Hold, ReservationId } from '../domain/reservation.ts'
-import type { OpenCalls } from '../ports.ts'
+import type { OpenCalls, Store } from '../ports.ts'
+
+/** A call that the ledger, the log or both still have to hear the end of. */
+export interface OpenCall {
+  readonly hold: Hold
+  /** What each charge becomes, in their order; undefined while the call goes on. */
+  readonly settled: readonly number[] | undefined
+}
 
 /** The calls of this process that hold something, and the work that shutdown waits for. */
 export interface OpenCallRegistry extends OpenCalls {
+  /** All calls of which not both stores have acknowledged the end. */
+  calls(): readonly OpenCall[]
+  /** The holds that the ledger has not acknowledged the settlement of: they need their lease. */
   holds(): readonly Hold[]
   /** Gives up every open call; each still settles what it used. */
   haltAll(): void
@@ -11,23 +21,37 @@ export interface OpenCallRegistry extends OpenCalls {
   idle(): Promise<void>
 }
 
+interface Entry extends OpenCall {
+  readonly halt: () => void
+  readonly owed: ReadonlySet<Store>
+}
+
 export function createOpenCalls(): OpenCallRegistry {
   // Owned by this registry alone; one event loop, so no lock.
-  const calls = new Map<ReservationId, { readonly hold: Hold; readonly halt: () => void }>()
+  const calls = new Map<ReservationId, Entry>()
   const work = new Set<Promise<unknown>>()
   return {
     open(hold, halt) {
-      calls.set(hold.id, { hold, halt })
+      calls.set(hold.id, { hold, halt, settled: undefined, owed: new Set(['ledger', 'audit']) })
     },
-    close(id) {
-      calls.delete(id)
+    settling(id, amounts) {
+      const call = calls.get(id)
+      if (call !== undefined) calls.set(id, { ...call, settled: amounts })
+    },
+    done(id, store) {
+      const call = calls.get(id)
+      if (call === undefined) return
+      const owed = new Set([...call.owed].filter((one) => one !== store))
+      if (owed.size === 0) calls.delete(id)
+      else calls.set(id, { ...call, owed })
     },
     track(promise) {
       work.add(promise)
       const forget = () => work.delete(promise)
       promise.then(forget, forget)
     },
-    holds: () => [...calls.values()].map((call) => call.hold),
+    calls: () => [...calls.values()].map(({ hold, settled }) => ({ hold, settled })),
+    holds: () => [...calls.values()].filter(({ owed }) => owed.has('ledger')).map(({ hold }) => hold),
     haltAll() {
       for (const call of calls.values()) call.halt()
     },

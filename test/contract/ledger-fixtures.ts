@@ -42,7 +42,7 @@ export function take(accumulator: Accumulator, amount = 1): Charge {
 }
 
 export function asks(charges: readonly Charge[], details: Partial<ReservationRequest> = {}): ReservationRequest {
-  return { id: freshId(), charges, leaseMs: LEASE, ...details }
+  return { id: freshId(), charges, leaseMs: LEASE, owner: 'test/audit/log', ...details }
 }
 
 export async function hold(

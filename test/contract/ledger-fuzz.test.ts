@@ -59,12 +59,15 @@ const step = fc.oneof(
       do: fc.constant('settle' as const),
       which: fc.nat(),
       actual: fc.array(fc.nat(45), { minLength: 7, maxLength: 7 }),
+      force: fc.boolean(),
     }),
   },
   { weight: 2, arbitrary: fc.record({ do: fc.constant('void' as const), which: fc.nat() }) },
   { weight: 1, arbitrary: fc.record({ do: fc.constant('voidUnknown' as const) }) },
   { weight: 1, arbitrary: fc.record({ do: fc.constant('extend' as const), which: fc.nat() }) },
   { weight: 2, arbitrary: fc.record({ do: fc.constant('reap' as const) }) },
+  { weight: 2, arbitrary: fc.record({ do: fc.constant('reassert' as const), which: fc.nat() }) },
+  { weight: 1, arbitrary: fc.record({ do: fc.constant('lose' as const) }) },
   {
     weight: 5,
     arbitrary: fc.record({
@@ -88,6 +91,10 @@ const EVERY_ANSWER = [
   ['settled', 'unknown'],
   ['already'],
   ['unknown'],
+  ['reasserted'],
+  ['known', 'held'],
+  ['known', 'expired'],
+  ['known', 'settled'],
 ].map((answer) => JSON.stringify(answer))
 
 /** The kind of an answer and the state it names. */
@@ -101,6 +108,7 @@ function pick(answer: unknown): readonly unknown[] {
 class Story {
   readonly #under: VirtualLedger
   readonly #requests: ReservationRequest[] = []
+  readonly #holds = new Map<string, Hold>()
 
   constructor(under: VirtualLedger) {
     this.#under = under
@@ -121,6 +129,7 @@ class Story {
 
   async #do(one: Step): Promise<unknown> {
     if (one.do === 'advance') return this.#under.advance(one.ms)
+    if (one.do === 'lose') return this.#under.clear()
     if (one.do === 'reap') return [...(await this.#ledger.reap(1_000))].sort((a, b) => (a.id < b.id ? -1 : 1))
     if (one.do === 'reserve') return this.#reserve(one)
     if (one.do === 'voidUnknown') return this.#voidUnknown()
@@ -129,11 +138,10 @@ class Story {
     if (one.do === 'repeat') return this.#ledger.reserve(request)
     if (one.do === 'void') return this.#ledger.void(request)
     if (one.do === 'extend') return this.#ledger.extend([request], 50_000)
-    const hold: Hold = { ...request, atUs: 0, marks: [] }
-    return this.#ledger.settle(
-      hold,
-      request.charges.map((_, index) => one.actual[index] ?? 0),
-    )
+    const hold = this.#holds.get(request.id) ?? { ...request, atUs: 0, marks: [] }
+    if (one.do === 'reassert') return this.#ledger.reassert(hold, 50_000)
+    const actual = request.charges.map((_, index) => one.actual[index] ?? 0)
+    return this.#ledger.settle(hold, actual, { force: one.force })
   }
 
   async #reserve(one: Extract<Step, { do: 'reserve' }>): Promise<unknown> {
@@ -143,13 +151,15 @@ class Story {
       if (!made) throw new Error(`no kind ${kind}`)
       return { accumulator: { ...made, limitVersion: one.version }, amount: kind === 2 ? 1 : one.amount }
     })
-    const request = { id: `id-${this.#requests.length}`, charges, leaseMs: one.leaseMs }
+    const request = { id: `id-${this.#requests.length}`, charges, leaseMs: one.leaseMs, owner: 'test/audit/log' }
     this.#requests.push(request)
-    return this.#ledger.reserve(request)
+    const outcome = await this.#ledger.reserve(request)
+    if (outcome.kind === 'held') this.#holds.set(request.id, outcome.hold)
+    return outcome
   }
 
   async #voidUnknown(): Promise<unknown> {
-    const request = { id: `id-${this.#requests.length}`, charges: [], leaseMs: 1_000 }
+    const request = { id: `id-${this.#requests.length}`, charges: [], leaseMs: 1_000, owner: 'test/audit/log' }
     this.#requests.push(request)
     return this.#ledger.void(request)
   }

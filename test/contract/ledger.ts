@@ -12,7 +12,6 @@ import {
   accumulator,
   asks,
   bucket,
-  freshId,
   hold,
   hourly,
   lifetime,
@@ -189,7 +188,7 @@ export function ledgerContract(name: string, open: () => Promise<LedgerUnderTest
 
       test('a settlement of an unknown id is answered as such and charges nothing', async () => {
         const budget = lifetime(10)
-        const stranger = { id: freshId(), charges: [take(budget, 3)], atUs: under.nowMs() * 1_000, marks: [0] }
+        const stranger = { ...asks([take(budget, 3)]), atUs: under.nowMs() * 1_000, marks: [0] }
         expect(await ledger.settle(stranger, [3])).toEqual({ kind: 'unknown' })
         expect(await state(budget)).toEqual({ limit: 10, settled: 0, held: 0 })
       })

@@ -12,7 +12,7 @@ import { anyOf, ask, budget, estimate, identity, limit, matching, NOW, policy, t
 function plan(set: Policy, caller: Identity = identity(), bound: Estimate = estimate()): readonly PlannedCharge[] {
   const planned = planCharges(set, caller, ask, target, bound, NOW)
   if (planned.kind === 'refused') throw new Error(planned.message)
-  assertReservation({ id: 'call.1', charges: planned.charges, leaseMs: 1_000 })
+  assertReservation({ id: 'call.1', charges: planned.charges, leaseMs: 1_000, owner: 'test/audit/log' })
   return planned.charges
 }
 

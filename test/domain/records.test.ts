@@ -53,7 +53,7 @@ const facts: Required<Facts> = {
   states: charged().map((_, index) => ({ limit: 1_000_000, settled: index, held: 2 * index })),
 }
 
-const hold = { id: `${call.id}.1`, charges: facts.charges, atUs: NOW * 1_000, marks: [] }
+const hold = { id: `${call.id}.1`, charges: facts.charges, atUs: NOW * 1_000, marks: [], owner: 'test/audit/log' }
 const admitted: Admitted = { kind: 'admitted', facts, hold }
 
 const settlement: Settlement = {

@@ -4,6 +4,7 @@ import { join } from 'node:path'
 import { describe, expect, it, onTestFinished } from 'vitest'
 import { openAuditLog } from '../../src/adapters/audit-log/audit-log.ts'
 import { Calibration } from '../../src/domain/calibration.ts'
+import { createMemoryLedger } from '../../src/adapters/memory/ledger.ts'
 import { AuditUnavailable, LedgerUnavailable } from '../../src/domain/failures.ts'
 import type { Admitted } from '../../src/domain/decision.ts'
 import type { Settlement } from '../../src/domain/settlement.ts'
@@ -14,6 +15,9 @@ import { commit } from '../../src/steps/settle/commit.ts'
 import { createOpenCalls } from '../../src/upkeep/open-calls.ts'
 import { usage } from '../domain/price-fixtures.ts'
 import { admitted, ending, otherwise, steps } from './fixtures.ts'
+
+/** How long a ledger remembers a settlement. */
+const TOMBSTONE_MS = 120_000
 
 /** A lease; a settlement that is given up later than this was given up too late. */
 const LEASE_MS = 90_000
@@ -36,15 +40,16 @@ const settlementOf = (call: Admitted): Promise<Settlement> =>
 
 /** A world whose waits take no time and are added up. */
 async function committing(faults: { ledger?: number; audit?: number } = {}) {
+  const store: { current?: Ledger } = {}
   const failures = { ledger: faults.ledger ?? 0, audit: faults.audit ?? 0 }
   const world = steps()
   const call = await admitted({}, {}, world)
   const log = await openLog()
   const ledger = otherwise(world.memory, {
-    async settle(hold, actual) {
+    async settle(hold, actual, options) {
       failures.ledger -= 1
       if (failures.ledger >= 0) throw new LedgerUnavailable('away')
-      return world.memory.settle(hold, actual)
+      return (store.current ?? world.memory).settle(hold, actual, options)
     },
   })
   const auditLog: AuditLog = {
@@ -65,6 +70,7 @@ async function committing(faults: { ledger?: number; audit?: number } = {}) {
   const timer = {
     async wait(ms: number) {
       waited.ms += ms
+      world.clock.ms += ms
     },
   }
   let ids = 0
@@ -78,7 +84,9 @@ async function committing(faults: { ledger?: number; audit?: number } = {}) {
     pseudonyms: { of: () => 'p' },
   }
   const settled = async () => (await Array.fromAsync(log.records())).filter((record) => record.type === 'settle')
-  return { world: parts, call, waited, settled, memory: world.memory, seen: world.seen }
+  /** Puts a ledger that knows nothing in the place of the one that holds the call. */
+  const lose = () => (store.current = createMemoryLedger({ clock: world.clock }))
+  return { world: parts, call, waited, settled, lose, log, memory: world.memory, seen: world.seen }
 }
 
 async function heldBy(memory: Ledger, call: Admitted): Promise<readonly number[]> {
@@ -104,6 +112,47 @@ describe('commit', () => {
       Array.from({ length: 5 }, () => ['settlementDelayed', store]),
     )
     expect(waited.ms).toBe(50 + 100 + 200 + 400 + 800)
+  })
+
+  it.each(['ledger', 'audit'] as const)(
+    'leaves the call open until the %s has it, with what it came to',
+    async (store) => {
+      const { world, call } = await committing({ [store]: 1 })
+      const settlement = await settlementOf(call)
+      const during: unknown[] = []
+      const timer = { wait: async () => void during.push(...world.openCalls.calls()) }
+      await commit(settlement, { ...world, timer })
+      expect(during).toEqual([{ hold: call.hold, settled: settlement.amounts }])
+      expect(world.openCalls.count()).toBe(0)
+    },
+  )
+
+  it('settles a hold that the ledger has lost meanwhile', async () => {
+    const { world, call, lose, seen } = await committing()
+    const left = lose()
+    const settlement = await settlementOf(call)
+    await commit(settlement, world)
+    const budget = call.facts.charges[1]?.accumulator
+    expect(budget?.shape.kind).toBe('budget')
+    expect(await left.balances(budget === undefined ? [] : [budget])).toMatchObject([
+      { settled: settlement.amounts[1], held: 0 },
+    ])
+    expect(seen).toEqual([])
+  })
+
+  it('does not settle by force what may have been settled and forgotten since, and says so', async () => {
+    const { world, call, lose, seen, settled } = await committing({ ledger: 1 })
+    const left = lose()
+    const timer = { wait: async () => void (world.clock.ms += TOMBSTONE_MS) }
+    await commit(await settlementOf(call), { ...world, timer })
+    expect(
+      (await heldBy(left, call)).concat(
+        (await left.balances(call.facts.charges.map(({ accumulator }) => accumulator))).map(({ settled: sum }) => sum),
+      ),
+    ).toEqual([0, 0, 0, 0])
+    expect(seen.at(-1)).toEqual(['settlementAbandoned', call.facts.call.id, 'ledger'])
+    expect(await settled()).toHaveLength(1)
+    expect(world.openCalls.count()).toBe(0)
   })
 
   it('gives the ledger up before the lease of the hold is over, says so, and still writes the log', async () => {

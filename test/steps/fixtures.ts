@@ -40,6 +40,7 @@ function recordingEvents() {
     auditFailed: tell('auditFailed'),
     holdsExpired: tell('holdsExpired'),
     holdsLost: tell('holdsLost'),
+    holdsReasserted: tell('holdsReasserted'),
     unexpected: tell('unexpected'),
   }
   return { events, seen }
@@ -95,7 +96,8 @@ export function steps(wrap: (ledger: Ledger) => Ledger = (ledger) => ledger) {
   const waits: number[] = []
   // Time passes at once; what would have been waited is remembered.
   const timer = { wait: async (ms: number) => void waits.push(ms) }
-  return { clock, memory, ledger: wrap(memory), events, seen, openCalls: createOpenCalls(), timer, waits }
+  const auditLog = { origin: 'test/audit/log' }
+  return { auditLog, clock, memory, ledger: wrap(memory), events, seen, openCalls: createOpenCalls(), timer, waits }
 }
 
 /** A ledger of which some operations are done otherwise. */
@@ -103,9 +105,10 @@ export function otherwise(ledger: Ledger, changes: Partial<Ledger>): Ledger {
   return {
     kind: ledger.kind,
     reserve: (request) => ledger.reserve(request),
-    settle: (hold, actual) => ledger.settle(hold, actual),
+    settle: (hold, actual, options) => ledger.settle(hold, actual, options),
     void: (hold) => ledger.void(hold),
     extend: (holds, leaseMs) => ledger.extend(holds, leaseMs),
+    reassert: (hold, leaseMs) => ledger.reassert(hold, leaseMs),
     reap: (max) => ledger.reap(max),
     balances: (accumulators) => ledger.balances(accumulators),
     holds: (max) => ledger.holds(max),

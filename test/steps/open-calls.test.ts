@@ -1,24 +1,39 @@
 import { describe, expect, it } from 'vitest'
 import { createOpenCalls } from '../../src/upkeep/open-calls.ts'
 
-const hold = (id: string) => ({ id, charges: [], atUs: 0, marks: [] })
+const hold = (id: string) => ({ id, charges: [], atUs: 0, marks: [], owner: 'test/audit/log' })
 
 describe('open calls', () => {
-  it('are counted and listed while they hold something', () => {
+  it('are counted and listed until both stores are done with them', () => {
     const calls = createOpenCalls()
-    calls.open(hold('a'), () => undefined)
-    calls.open(hold('b'), () => undefined)
-    calls.close('a')
-    calls.close('unknown')
+    for (const id of ['a', 'b']) calls.open(hold(id), () => undefined)
+    calls.done('unknown', 'ledger')
+    calls.settling('a', [7])
+    expect(calls.calls()).toEqual([
+      { hold: hold('a'), settled: [7] },
+      { hold: hold('b'), settled: undefined },
+    ])
+    calls.done('a', 'ledger')
+    expect(calls.calls().map((call) => call.hold.id)).toEqual(['a', 'b'])
+    calls.done('a', 'audit')
+    calls.settling('a', [8])
+    expect(calls.calls()).toEqual([{ hold: hold('b'), settled: undefined }])
     expect(calls.count()).toBe(1)
-    expect(calls.holds().map(({ id }) => id)).toEqual(['b'])
+  })
+
+  it('need their lease only as long as the ledger has not settled them', () => {
+    const calls = createOpenCalls()
+    for (const id of ['a', 'b', 'c']) calls.open(hold(id), () => undefined)
+    calls.done('a', 'ledger')
+    calls.done('b', 'audit')
+    expect(calls.holds().map(({ id }) => id)).toEqual(['b', 'c'])
   })
 
   it('are all told to halt, and only those that are open', () => {
     const halted: string[] = []
     const calls = createOpenCalls()
     for (const id of ['a', 'b', 'c']) calls.open(hold(id), () => void halted.push(id))
-    calls.close('b')
+    for (const store of ['ledger', 'audit'] as const) calls.done('b', store)
     calls.haltAll()
     expect(halted).toEqual(['a', 'c'])
   })

@@ -62,6 +62,11 @@ class Accumulators {
     return { kind: 'charged', states: verdicts.map(({ state }) => state), marks }
   }
 
+  /** Holds counters again, without a limit check; a window that is no longer kept is gone at once. */
+  reassert(hold: Hold, nowMs: number): void {
+    for (const charge of hold.charges) if (isCounter(charge)) judgeCounter(this.#counters, charge, nowMs).take()
+  }
+
   /** Answers how many budgets were charged more than they held. */
   settle(hold: Hold, settlement: Settlement): number {
     let overshoot = 0

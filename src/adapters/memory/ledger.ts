@@ -8,23 +8,26 @@
 import type { Accumulator, AccumulatorState } from '../../domain/accumulator.ts'
 import {
   assertAccumulator,
+  assertHold,
   assertReservation,
   assertReservationId,
   assertRestoredSpend,
   assertSettlement,
 } from '../../domain/accumulator-check.ts'
 import { EXPIRED_KEPT_MS, TOMBSTONE_MS } from '../../domain/accumulator-geometry.ts'
+import { LEASE_MS, reassertedMarks } from '../../domain/reservation.ts'
 import type {
   ExpiredHold,
   Hold,
   OpenHold,
+  ReassertOutcome,
   ReservationId,
   ReservationRequest,
   ReserveOutcome,
   SettleOutcome,
 } from '../../domain/reservation.ts'
 import type { Clock } from '../../ports.ts'
-import type { Ledger } from '../../ports/ledger.ts'
+import type { Ledger, SettleOptions } from '../../ports/ledger.ts'
 import { createAccumulators } from './accumulators.ts'
 import { createShelf } from './shelf.ts'
 
@@ -86,15 +89,21 @@ class InProcessLedger implements MemoryLedger {
     const atUs = nowMs * 1_000
     const outcome = this.#accumulators.charge(request.charges, atUs)
     if (outcome.kind !== 'charged') return outcome
-    const hold: Hold = { id: request.id, charges: request.charges, atUs, marks: outcome.marks }
+    const { id, charges, owner } = request
+    const hold: Hold = { id, charges, atUs, marks: outcome.marks, owner }
     this.#held.set(hold.id, { hold, untilMs: nowMs + request.leaseMs })
     return { kind: 'held', hold, states: outcome.states }
   }
 
-  async settle(hold: Hold, actual: readonly number[]): Promise<SettleOutcome> {
+  async settle(hold: Hold, actual: readonly number[], options: SettleOptions = {}): Promise<SettleOutcome> {
     assertReservationId(hold.id)
     assertSettlement(hold.charges, actual)
-    return this.#settle(hold.id, actual) ?? { kind: 'unknown' }
+    const outcome = this.#settle(hold.id, actual)
+    if (outcome) return outcome
+    if (options.force !== true) return { kind: 'unknown' }
+    this.#reassert(hold, LEASE_MS)
+    const forced = this.#settle(hold.id, actual)
+    return forced?.kind === 'settled' ? { ...forced, before: 'unknown' } : { kind: 'unknown' }
   }
 
   async void(hold: Pick<Hold, 'id' | 'charges'>): Promise<SettleOutcome> {
@@ -116,6 +125,10 @@ class InProcessLedger implements MemoryLedger {
       else lost.push(id)
     }
     return lost
+  }
+
+  async reassert(hold: Hold, leaseMs: number): Promise<ReassertOutcome> {
+    return this.#reassert(hold, leaseMs)
   }
 
   async reap(max: number): Promise<readonly ExpiredHold[]> {
@@ -155,6 +168,18 @@ class InProcessLedger implements MemoryLedger {
   }
 
   async [Symbol.asyncDispose](): Promise<void> {}
+
+  #reassert(hold: Hold, leaseMs: number): ReassertOutcome {
+    assertHold(hold, leaseMs)
+    const nowMs = this.#clock.nowMs()
+    const state = this.#stateOf(hold.id, nowMs)
+    if (state) return { kind: 'known', state }
+    this.#accumulators.reassert(hold, nowMs)
+    const { id, charges, atUs, owner } = hold
+    const again: Hold = { id, charges, atUs, marks: reassertedMarks(charges), owner }
+    this.#held.set(id, { hold: again, untilMs: nowMs + leaseMs })
+    return { kind: 'reasserted' }
+  }
 
   /** Undefined when the id is not known. */
   #settle(id: ReservationId, actual: readonly number[]): SettleOutcome | undefined {

@@ -7,6 +7,7 @@
 import type { AccumulatorShape, Charge } from '../../domain/accumulator.ts'
 import { ringKeptUntilMs, ringSize, subWindowUs } from '../../domain/accumulator-geometry.ts'
 import { accumulatorName } from '../../domain/accumulator-name.ts'
+import { REASSERTED_MARK } from '../../domain/reservation.ts'
 import type { Shelf } from './shelf.ts'
 import { limitInForce } from './verdict.ts'
 import type { LimitInForce, Verdict } from './verdict.ts'
@@ -109,8 +110,9 @@ function refusalOf(
 export function correctRing(
   rings: Rings,
   charge: RingCharge,
-  change: { readonly actual: number; readonly atUs: number; readonly nowUs: number },
+  change: { readonly actual: number; readonly atUs: number; readonly mark: number; readonly nowUs: number },
 ): void {
+  if (change.mark === REASSERTED_MARK && change.actual < charge.amount) return
   const { shape } = charge.accumulator
   const name = accumulatorName(charge.accumulator)
   const nowMs = Math.floor(change.nowUs / 1_000)

@@ -5,16 +5,19 @@
 import type { Accumulator, AccumulatorState } from '../../domain/accumulator.ts'
 import {
   assertAccumulator,
+  assertHold,
   assertReservation,
   assertReservationId,
   assertSettlement,
 } from '../../domain/accumulator-check.ts'
 import { IDLE_COUNTER_MS, TOMBSTONE_MS } from '../../domain/accumulator-geometry.ts'
 import type { Charge } from '../../domain/accumulator.ts'
+import { LEASE_MS } from '../../domain/reservation.ts'
 import type {
   ExpiredHold,
   Hold,
   OpenHold,
+  ReassertOutcome,
   ReservationId,
   ReservationRequest,
   ReserveOutcome,
@@ -22,15 +25,21 @@ import type {
 } from '../../domain/reservation.ts'
 import { LedgerUnavailable } from '../../domain/failures.ts'
 import { LEDGER_NOTE_MAX } from '../../ports/ledger.ts'
-import type { Ledger } from '../../ports/ledger.ts'
+import type { Ledger, SettleOptions } from '../../ports/ledger.ts'
 import { connectRedis } from './client.ts'
 import type { RedisCommands } from './client.ts'
 import { createKeys, homeShard, shardName } from './keys.ts'
 import type { Keys } from './keys.ts'
-import { readMarks, writePlan } from './plan.ts'
+import { readMarks, writePlan, writeReasserted } from './plan.ts'
 import { Reaper } from './reaper.ts'
 import { Reply, toRecordState } from './replies.ts'
-import { balancesArguments, reserveArguments, settleArguments } from './script-arguments.ts'
+import {
+  balancesArguments,
+  isCounter,
+  reassertArguments,
+  reserveArguments,
+  settleArguments,
+} from './script-arguments.ts'
 import { loadScripts } from './scripts.ts'
 import type { Scripts } from './scripts.ts'
 
@@ -78,16 +87,22 @@ class RedisLedger implements Ledger {
     const reply = await this.#redis.evaluate(
       this.#scripts.reserve,
       [this.#keys.record(home, id), this.#keys.leases(home), this.#keys.index, ...this.#accumulatorKeys(charges)],
-      [id, leaseMs, writePlan(charges), shardName(home), ...reserveArguments(charges)],
+      [id, leaseMs, writePlan(request), shardName(home), ...reserveArguments(charges)],
     )
     return toReserveOutcome(request, new Reply(reply))
   }
 
-  async settle(hold: Hold, actual: readonly number[], note = ''): Promise<SettleOutcome> {
+  async settle(hold: Hold, actual: readonly number[], options: SettleOptions = {}): Promise<SettleOutcome> {
+    const { note = '', force = false } = options
     assertReservationId(hold.id)
     assertSettlement(hold.charges, actual)
     if (note.length > LEDGER_NOTE_MAX) throw new RangeError(`note: at most ${LEDGER_NOTE_MAX} characters`)
-    return this.#settle(hold, { actual, mode: 'settle', note })
+    const settle = () => this.#settle(hold, { actual, mode: 'settle', note })
+    const outcome = await settle()
+    if (outcome.kind !== 'unknown' || !force) return outcome
+    await this.reassert(hold, LEASE_MS)
+    const forced = await settle()
+    return forced.kind === 'settled' ? { ...forced, before: 'unknown' } : forced
   }
 
   async void(hold: Pick<Hold, 'id' | 'charges'>): Promise<SettleOutcome> {
@@ -106,6 +121,18 @@ class RedisLedger implements Ledger {
       }),
     )
     return (await Promise.all(calls)).flat()
+  }
+
+  async reassert(hold: Hold, leaseMs: number): Promise<ReassertOutcome> {
+    assertHold(hold, leaseMs)
+    const home = homeShard(hold.charges)
+    const counters = hold.charges.filter(isCounter)
+    const reply = await this.#redis.evaluate(
+      this.#scripts.reassert,
+      [this.#keys.record(home, hold.id), this.#keys.leases(home), this.#keys.index, ...this.#accumulatorKeys(counters)],
+      [hold.id, leaseMs, writeReasserted(hold), shardName(home), ...reassertArguments(counters)],
+    )
+    return toReassertOutcome(new Reply(reply))
   }
 
   async reap(max: number): Promise<readonly ExpiredHold[]> {
@@ -162,14 +189,14 @@ class RedisLedger implements Ledger {
   }
 }
 
-function toReserveOutcome({ id, charges }: ReservationRequest, reply: Reply): ReserveOutcome {
+function toReserveOutcome({ id, charges, owner }: ReservationRequest, reply: Reply): ReserveOutcome {
   const kind = reply.text()
   if (kind === 'refused') return { kind, shortfalls: reply.shortfalls() }
   if (kind === 'duplicate') return { kind, state: toRecordState(reply.text()) }
   if (kind === 'stale') return { kind, nowMs: reply.integer() }
   if (kind !== 'held') throw new LedgerUnavailable(`Redis: reserve answered ${JSON.stringify(kind)}`)
   const atUs = reply.integer()
-  const hold = { id, charges, atUs, marks: readMarks(reply.text()) }
+  const hold = { id, charges, atUs, marks: readMarks(reply.text()), owner }
   return { kind, hold, states: reply.states() }
 }
 
@@ -181,6 +208,13 @@ function toSettleOutcome(reply: Reply): SettleOutcome {
   const overshoot = reply.integer()
   if (letter === '-') return { kind, before: 'unknown', overshoot }
   return { kind, before: letter === 'R' ? 'held' : 'expired', overshoot }
+}
+
+function toReassertOutcome(reply: Reply): ReassertOutcome {
+  const kind = reply.text()
+  if (kind === 'reasserted') return { kind }
+  if (kind === 'known') return { kind, state: toRecordState(reply.text()) }
+  throw new LedgerUnavailable(`Redis: reassert answered ${JSON.stringify(kind)}`)
 }
 
 function chunksOf<Item>(size: number, items: readonly Item[]): readonly (readonly Item[])[] {

@@ -2,20 +2,27 @@
  * The plan of a reservation as it lies in Redis: enough to charge a hold in full, and to settle it, when the process that
  * made it is gone. Scripts carry it as opaque text.
  *
- * Record: `R|<reserved at, us>|<marks>|<plan>`; `X` instead of `R` once expired, `S` alone once settled.
+ * Record: `R|<reserved at, us>|<marks>|<owner>|<plan>`; `X` instead of `R` once expired, `S` alone once settled.
  */
 import { assertAccumulator } from '../../domain/accumulator-check.ts'
 import type { AccumulatorShape, Charge } from '../../domain/accumulator.ts'
+import { reassertedMarks } from '../../domain/reservation.ts'
 import type { Hold, ReservationId } from '../../domain/reservation.ts'
 import { LedgerUnavailable } from '../../domain/failures.ts'
 
 /** Key, shard, limit, policy version, amount, kind, and two numbers of the shape. */
 type PlanEntry = readonly [string, number, number, number, number, string, number, number]
 
-const RECORD = /^[RX]\|(\d+)\|([^|]*)\|(.*)$/s
+const RECORD = /^[RX]\|(\d+)\|([^|]*)\|([^|]*)\|(.*)$/s
 
-export function writePlan(charges: readonly Charge[]): string {
-  return JSON.stringify(charges.map(toEntry))
+/** The end of a record, which does not change while it lives. */
+export function writePlan({ owner, charges }: Pick<Hold, 'owner' | 'charges'>): string {
+  return `${owner}|${JSON.stringify(charges.map(toEntry))}`
+}
+
+/** The whole record of a hold that the store had lost. */
+export function writeReasserted(hold: Hold): string {
+  return `R|${hold.atUs}|${reassertedMarks(hold.charges).join(',')}|${writePlan(hold)}`
 }
 
 function toEntry({ accumulator, amount }: Charge): PlanEntry {
@@ -58,7 +65,7 @@ export function readRecord(id: ReservationId, record: string): Hold | undefined 
 function parseRecord(id: ReservationId, record: string): Hold {
   const match = RECORD.exec(record)
   if (!match) throw new Error('not a record')
-  const [, at = '', marks = '', plan = ''] = match
+  const [, at = '', marks = '', owner = '', plan = ''] = match
   const entries: unknown = JSON.parse(plan)
   if (!Array.isArray(entries)) throw new Error('the plan is not a list')
   return {
@@ -66,6 +73,7 @@ function parseRecord(id: ReservationId, record: string): Hold {
     charges: entries.map((entry, index) => toCharge(`plan[${index}]`, entry)),
     atUs: Number(at),
     marks: readMarks(marks),
+    owner,
   }
 }
 

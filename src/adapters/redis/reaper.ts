@@ -152,7 +152,7 @@ type DueHold = { readonly kind: 'read'; readonly hold: Hold } | { readonly kind:
 
 function toDueHold(id: ReservationId, record: unknown): DueHold {
   // Without a live record only the lease is left over: expiring it with no charges removes it.
-  const nothing = { id, charges: [], atUs: 0, marks: [] }
+  const nothing = { id, charges: [], atUs: 0, marks: [], owner: '' }
   try {
     return { kind: 'read', hold: (typeof record === 'string' ? readRecord(id, record) : undefined) ?? nothing }
   } catch (error) {

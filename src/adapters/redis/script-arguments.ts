@@ -42,6 +42,13 @@ export function balancesArguments(accumulators: readonly Accumulator[]): readonl
   })
 }
 
+export function reassertArguments(counters: readonly Charge[]): readonly Argument[] {
+  return counters.flatMap(({ accumulator, amount }) => {
+    const { kind, keptUntilMs } = shapeArguments(accumulator)
+    return [kind, amount, accumulator.limit, accumulator.limitVersion, keptUntilMs]
+  })
+}
+
 /** Only counters change when a hold expires. */
 export function isCounter({ accumulator }: Charge): boolean {
   return accumulator.shape.kind === 'budget' || accumulator.shape.kind === 'concurrency'

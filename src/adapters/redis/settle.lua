@@ -52,8 +52,9 @@ local function settle_place(key, held)
   if post_counter(key, false, held, 0) == 0 then redis.call('PEXPIREAT', key, now_ms + tonumber(ARGV[4])) end
 end
 
-local function settle_ring(key, held, actual, width, size)
-  if actual == held then return end
+-- Mark -1: the store lost the charge, so nothing of it is given back.
+local function settle_ring(key, held, actual, width, size, mark)
+  if actual == held or (mark == -1 and actual < held) then return end
   local index, newest = math.floor(reserved_at / width), tonumber(redis.call('HGET', key, 'i'))
   if not newest or newest < index or newest - index >= size then return end
   redis.call('HINCRBY', key, 't', string.format('%.0f', actual - held))
@@ -91,7 +92,7 @@ for i = 1, #KEYS - 2 do
   elseif kind == 'c' then
     settle_place(key, held)
   elseif kind == 's' then
-    settle_ring(key, held, actual, a, b)
+    settle_ring(key, held, actual, a, b, marks[i])
   else
     settle_bucket(key, held, actual, a / b, marks[i] or 0)
   end

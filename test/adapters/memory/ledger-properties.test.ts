@@ -85,6 +85,7 @@ class World {
       id: `id-${this.admitted.length}-${this.nowMs}`,
       charges: [{ accumulator: this.#one, amount }],
       leaseMs: this.#leaseMs,
+      owner: 'test/audit/log',
     }
     const outcome = await this.ledger.reserve(request)
     if (outcome.kind === 'held') this.admitted.push({ hold: outcome.hold, atMs: this.nowMs, cost: amount })

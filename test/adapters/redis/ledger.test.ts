@@ -166,8 +166,8 @@ describe('the note of a settlement', () => {
   test('is there once the call is settled, and a repeat does not change it', async () => {
     const held = await hold(ledger, [take(lifetime(100), 30)])
     expect(await ledger.noteOf?.(held.id)).toBeUndefined()
-    await ledger.settle(held, [10], '["ok"]')
-    await ledger.settle(held, [99], '["other"]')
+    await ledger.settle(held, [10], { note: '["ok"]' })
+    await ledger.settle(held, [99], { note: '["other"]' })
     expect(await ledger.noteOf?.(held.id)).toBe('["ok"]')
     expect(await ledger.find(held.id)).toBeUndefined()
   })
@@ -181,8 +181,8 @@ describe('the note of a settlement', () => {
 
   test('has a longest length', async () => {
     const held = await hold(ledger, [take(lifetime(100), 30)])
-    await expect(ledger.settle(held, [10], 'x'.repeat(LEDGER_NOTE_MAX + 1))).rejects.toThrow('note: at most')
-    expect(await ledger.settle(held, [10], 'x'.repeat(LEDGER_NOTE_MAX))).toMatchObject({ kind: 'settled' })
+    await expect(ledger.settle(held, [10], { note: 'x'.repeat(LEDGER_NOTE_MAX + 1) })).rejects.toThrow('note: at most')
+    expect(await ledger.settle(held, [10], { note: 'x'.repeat(LEDGER_NOTE_MAX) })).toMatchObject({ kind: 'settled' })
   })
 })
 

@@ -53,6 +53,7 @@ function contestantOf(name: ContestantName, ledger: Ledger, store: Store): Conte
       id: `bench-${process.pid}-${serial}.1`,
       charges: charges(size, identity, room),
       leaseMs: LEASE_MS,
+      owner: 'bench/audit/log',
     })
   }
   return {

@@ -1,0 +1,77 @@
+import { describe, expect, it } from 'vitest'
+import { createMemoryLedger } from '../../src/adapters/memory/ledger.ts'
+import { LEASE_MS } from '../../src/domain/reservation.ts'
+import { beat } from '../../src/upkeep/heartbeat.ts'
+import { admitted, otherwise, purse, steps } from './fixtures.ts'
+
+const WIDE = { limits: [], budgets: [{ ...purse, amount: 10 ** 15 }] }
+
+/** Open calls of one process over a ledger in memory. */
+async function living(count: number) {
+  const world = steps()
+  const calls = await Promise.all(Array.from({ length: count }, () => admitted(WIDE, {}, world)))
+  for (const { hold } of calls) world.openCalls.open(hold, () => undefined)
+  return { ...world, calls }
+}
+
+describe('a heartbeat', () => {
+  it('gives every open hold another lease', async () => {
+    const world = await living(3)
+    world.clock.ms += LEASE_MS - 1
+    await beat(world)
+    world.clock.ms += LEASE_MS - 1
+    expect(await world.memory.reap(10)).toEqual([])
+    expect(world.seen).toEqual([])
+  })
+
+  it('brings back what the ledger has lost, and says how much', async () => {
+    const world = await living(120)
+    const ledger = createMemoryLedger({ clock: world.clock })
+    await beat({ ...world, ledger })
+    expect((await ledger.holds(1_000)).map(({ id }) => id).toSorted()).toEqual(
+      world.calls.map(({ hold }) => hold.id).toSorted(),
+    )
+    expect(world.seen).toEqual([['holdsReasserted', 120]])
+  })
+
+  it('leaves expired holds charged, and says how many', async () => {
+    const world = await living(2)
+    world.clock.ms += LEASE_MS
+    await world.memory.reap(10)
+    await beat(world)
+    expect(world.seen).toEqual([['holdsLost', 2]])
+    expect(await world.memory.holds(10)).toEqual([])
+  })
+
+  it('says nothing of a call that settles while it is under way', async () => {
+    const world = await living(1)
+    const ledger = otherwise(world.memory, {
+      async extend(holds, leaseMs) {
+        for (const { hold } of world.calls)
+          await world.memory.settle(
+            hold,
+            hold.charges.map(() => 0),
+          )
+        return world.memory.extend(holds, leaseMs)
+      },
+    })
+    await beat({ ...world, ledger })
+    expect(world.seen).toEqual([])
+    expect(await world.memory.holds(10)).toEqual([])
+  })
+
+  it('goes on with the next batch when one fails', async () => {
+    const world = await living(501)
+    let asked = 0
+    const ledger = otherwise(world.memory, {
+      async extend(holds, leaseMs) {
+        asked += 1
+        if (asked === 1) throw new Error('away')
+        return world.memory.extend(holds, leaseMs)
+      },
+    })
+    await beat({ ...world, ledger })
+    expect(asked).toBe(2)
+    expect(world.seen).toEqual([['ledgerFailed', 'extend']].map((entry) => expect.arrayContaining(entry)))
+  })
+})
