@@ -32,6 +32,8 @@ export interface Facts {
   readonly charges?: readonly PlannedCharge[]
   /** State of each charged accumulator before the charge; absent ones were not read. */
   readonly states?: readonly AccumulatorState[]
+  /** When they were read, in epoch milliseconds by the ledger's clock as far as it is known. */
+  readonly readAtMs?: number
 }
 
 export interface Refused {

@@ -14,7 +14,7 @@ export async function writeOutcome(
   context: Omit<RefusalContext, 'receipt'>,
 ): Promise<void> {
   if (outcome.kind === 'refused') {
-    const headers = limitHeaders(outcome.facts, dialect.family)
+    const headers = limitHeaders(outcome.facts, dialect.family, outcome.refusal)
     return writeRefusal(response, outcome.refusal, dialect, { ...context, receipt: outcome.receipt }, headers)
   }
   const headers = {

@@ -1,4 +1,5 @@
 import type { RequestHandler } from 'express'
+import type { AccumulatorShape } from '../domain/accumulator.ts'
 import { standingCharges } from '../domain/charges.ts'
 import { writeAmount } from '../domain/record-texts.ts'
 import { refuse } from '../domain/refusal.ts'
@@ -44,6 +45,29 @@ function describe(charge: StandingCharge, state: State): object {
     used: write(state.settled),
     held: write(state.held),
     remaining: write(Math.max(0, state.limit - state.settled - state.held)),
+    window: describeWindow(charge.accumulator.shape, state.limit, write),
     resets_at: charge.resetsAtMs === undefined ? null : new Date(charge.resetsAtMs).toISOString(),
+  }
+}
+
+/**
+ * How much there is in how much time; null for places and lifetimes. A bucket refills by `amount` in it, and its `limit` is
+ * the most there can be at once; for all others the two are the same.
+ */
+function describeWindow(
+  shape: AccumulatorShape,
+  limit: number,
+  write: (amount: number) => string | number,
+): { readonly seconds: number; readonly amount: string | number } | null {
+  switch (shape.kind) {
+    case 'budget':
+      if (shape.window === null) return null
+      return { seconds: (shape.window.endMs - shape.window.startMs) / 1_000, amount: write(limit) }
+    case 'concurrency':
+      return null
+    case 'sliding':
+      return { seconds: shape.windowMs / 1_000, amount: write(limit) }
+    case 'bucket':
+      return { seconds: shape.periodMs / 1_000, amount: write(shape.amount) }
   }
 }

@@ -23,6 +23,8 @@ const STALE_RETRIES = 1
 interface Attempt {
   readonly charges: readonly PlannedCharge[]
   readonly outcome: ReserveOutcome
+  /** The instant whose windows were charged: by our own clock, or by the ledger's when that found ours stale. */
+  readonly nowMs: number
 }
 
 /**
@@ -53,7 +55,9 @@ async function attempt(facts: Estimated, world: Reserving): Promise<(Attempt & {
     if (planned.kind === 'refused') return planned
     const outcome = await ask(facts, planned.charges, world)
     if (outcome.kind === 'failed') return outcome.refusal
-    if (outcome.kind !== 'stale' || retry >= STALE_RETRIES) return { kind: 'tried', charges: planned.charges, outcome }
+    if (outcome.kind !== 'stale' || retry >= STALE_RETRIES) {
+      return { kind: 'tried', charges: planned.charges, outcome, nowMs }
+    }
     nowMs = outcome.nowMs
   }
 }
@@ -91,15 +95,16 @@ function ledgerAway(): Refusal {
 }
 
 function conclude(facts: Estimated, attempted: Attempt, world: Reserving): Decision {
-  const { charges, outcome } = attempted
+  const { charges, outcome, nowMs } = attempted
   switch (outcome.kind) {
     case 'held': {
-      const known = { ...facts, charges, states: outcome.states }
+      const readAtMs = Math.floor(outcome.hold.atUs / 1_000)
+      const known = { ...facts, charges, states: outcome.states, readAtMs }
       return { kind: 'admitted', facts: known, hold: outcome.hold }
     }
     case 'refused': {
-      const refusal = refuseForShortfalls(charges, outcome.shortfalls, world.clock.nowMs())
-      return { kind: 'refused', facts: { ...facts, ...short(charges, outcome.shortfalls) }, refusal }
+      const refusal = refuseForShortfalls(charges, outcome.shortfalls, nowMs)
+      return { kind: 'refused', facts: { ...facts, ...short(charges, outcome.shortfalls), readAtMs: nowMs }, refusal }
     }
     case 'duplicate':
     case 'stale':

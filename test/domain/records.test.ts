@@ -51,6 +51,7 @@ const facts: Required<Facts> = {
   estimate: estimate(),
   charges: charged(),
   states: charged().map((_, index) => ({ limit: 1_000_000, settled: index, held: 2 * index })),
+  readAtMs: NOW,
 }
 
 const hold = { id: `${call.id}.1`, charges: facts.charges, atUs: NOW * 1_000, marks: [], owner: 'test/audit/log' }

@@ -54,6 +54,9 @@ export interface Standing {
   readonly limit: string | number
   readonly used: string | number
   readonly held: string | number
+  readonly remaining: string | number
+  readonly window: { readonly seconds: number; readonly amount: string | number } | null
+  readonly resets_at: string | null
 }
 
 /** What the ledger says of the rule that counts this caller. */
