@@ -1,4 +1,5 @@
 import type { RequestHandler } from 'express'
+import { faultOf } from '../domain/failures.ts'
 import type { AuditLog } from '../ports/audit-log.ts'
 import type { Ledger } from '../ports/ledger.ts'
 
@@ -20,22 +21,23 @@ export function live(): RequestHandler {
 export function ready(readiness: Readiness): RequestHandler {
   return async (request, response) => {
     const checks = [
-      { name: 'audit', ok: readiness.auditLog.writable() },
-      { name: 'ledger', ok: await answers(readiness.ledger) },
-      { name: 'not-draining', ok: !readiness.draining() },
+      { name: 'audit', fault: readiness.auditLog.writable() ? undefined : 'failed' },
+      { name: 'ledger', fault: await ledgerFault(readiness.ledger) },
+      { name: 'not-draining', fault: readiness.draining() ? 'failed' : undefined },
     ]
-    const ok = checks.every((check) => check.ok)
+    const ok = checks.every((check) => check.fault === undefined)
     response.status(ok ? 200 : 503).type('text/plain')
-    const lines = checks.map((check) => (check.ok ? `[+]${check.name} ok` : `[-]${check.name} failed`))
+    const lines = checks.map(({ name, fault }) => (fault === undefined ? `[+]${name} ok` : `[-]${name} ${fault}`))
     response.send('verbose' in request.query ? `${lines.join('\n')}\n` : ok ? 'ok' : 'not ready')
   }
 }
 
-async function answers(ledger: Ledger): Promise<boolean> {
+/** Undefined when the ledger answers and takes writes, else `failed` and why. */
+async function ledgerFault(ledger: Ledger): Promise<string | undefined> {
   try {
     await ledger.ping()
-    return true
-  } catch {
-    return false
+    return undefined
+  } catch (error) {
+    return `failed: ${faultOf(error)}`
   }
 }

@@ -1,6 +1,8 @@
 import type { RequestHandler } from 'express'
 import type { AccumulatorShape } from '../domain/accumulator.ts'
 import { standingCharges } from '../domain/charges.ts'
+import { faultOf } from '../domain/failures.ts'
+import { LEDGER_FAULTS } from '../domain/ledger-fault.ts'
 import { writeAmount } from '../domain/record-texts.ts'
 import { refuse } from '../domain/refusal.ts'
 import type { World } from '../ports.ts'
@@ -22,7 +24,8 @@ export function limits(dialects: Dialects, world: World): RequestHandler {
       response.json({ object: 'list', data })
     } catch (error) {
       world.events.ledgerFailed('balances', error)
-      const refusal = refuse('ledger_unavailable', 'Limits and budgets cannot be read right now. Try again shortly.')
+      const message = `Limits and budgets cannot be read right now: ${LEDGER_FAULTS[faultOf(error)]}. Try again shortly.`
+      const refusal = refuse('ledger_unavailable', message)
       const requestId = String(response.getHeader('x-request-id') ?? '')
       const context = { requestId, receipt: undefined, retryCount: 0, isClaudeCode: false }
       writeRefusal(response, refusal, dialects[family], context)

@@ -2,10 +2,12 @@
  * The events of the business: each method defines its log line and its counters together.
  */
 import type { Decision, Facts } from '../domain/decision.ts'
+import { faultOf } from '../domain/failures.ts'
 import type { Settlement } from '../domain/settlement.ts'
 import type { Events } from '../ports/events.ts'
 import type { Logger } from './logger.ts'
 import type { Metrics } from './metrics.ts'
+import { SparedLines } from './spared-lines.ts'
 
 /** A refused model name is the caller's text: only names the policy knows become labels. */
 function modelLabels(facts: Facts): { readonly model: string; readonly provider: string } {
@@ -44,7 +46,13 @@ function settled(metrics: Metrics, settlement: Settlement): void {
   }
 }
 
-export function createEvents(logger: Logger, metrics: Metrics): Events {
+/** Why a store failed; only the ledger's failures have names. */
+function reasonOf(store: 'ledger' | 'audit', error: unknown): string {
+  return store === 'ledger' ? faultOf(error) : 'none'
+}
+
+export function createEvents(logger: Logger, metrics: Metrics, nowMs = () => performance.now()): Events {
+  const spared = new SparedLines(nowMs)
   return {
     decided(decision, decidedInMs) {
       decided(metrics, decision, decidedInMs)
@@ -53,7 +61,7 @@ export function createEvents(logger: Logger, metrics: Metrics): Events {
       metrics.authenticationFailures.inc({ issuer: issuer ?? 'none', reason })
     },
     issuerKeysFailed(issuer, problem) {
-      metrics.storeErrors.inc({ store: 'issuer_keys', operation: issuer })
+      metrics.storeErrors.inc({ store: 'issuer_keys', operation: issuer, reason: 'none' })
       logger.warn({ issuer, problem }, 'issuer keys')
     },
     settled(settlement) {
@@ -65,11 +73,14 @@ export function createEvents(logger: Logger, metrics: Metrics): Events {
       }
     },
     settlementDelayed(callId, store, attempt, error) {
-      metrics.storeErrors.inc({ store, operation: 'settle' })
-      logger.warn({ callId, store, attempt, error }, 'settlement delayed')
+      const reason = reasonOf(store, error)
+      metrics.storeErrors.inc({ store, operation: 'settle', reason })
+      spared.write(`delayed ${store} ${reason}`, (leftOut) =>
+        logger.warn({ callId, store, attempt, leftOut, error }, 'settlement delayed'),
+      )
     },
     settlementAbandoned(callId, store, error) {
-      metrics.storeErrors.inc({ store, operation: 'settle_abandoned' })
+      metrics.storeErrors.inc({ store, operation: 'settle_abandoned', reason: reasonOf(store, error) })
       logger.error({ callId, store, error }, 'settlement abandoned; the hold expires to its estimate')
     },
     upstreamFailed(upstream, kind) {
@@ -77,12 +88,15 @@ export function createEvents(logger: Logger, metrics: Metrics): Events {
       logger.warn({ upstream, kind }, 'upstream failed')
     },
     ledgerFailed(operation, error) {
-      metrics.storeErrors.inc({ store: 'ledger', operation })
-      logger.error({ operation, error }, 'ledger failed')
+      const reason = reasonOf('ledger', error)
+      metrics.storeErrors.inc({ store: 'ledger', operation, reason })
+      spared.write(`ledger ${operation} ${reason}`, (leftOut) =>
+        logger.error({ operation, leftOut, error }, 'ledger failed'),
+      )
     },
     auditFailed(error) {
-      metrics.storeErrors.inc({ store: 'audit', operation: 'append' })
-      logger.error({ error }, 'audit log failed')
+      metrics.storeErrors.inc({ store: 'audit', operation: 'append', reason: 'none' })
+      spared.write('audit', (leftOut) => logger.error({ leftOut, error }, 'audit log failed'))
     },
     holdsExpired(count) {
       metrics.holds.inc({ event: 'expired' }, count)

@@ -19,7 +19,7 @@ export interface Metrics {
   readonly rejections: Counter<'rule'>
   readonly authenticationFailures: Counter<'issuer' | 'reason'>
   readonly boundExceeded: Counter
-  readonly storeErrors: Counter<'store' | 'operation'>
+  readonly storeErrors: Counter<'store' | 'operation' | 'reason'>
   readonly upstreamErrors: Counter<'upstream' | 'kind'>
   readonly holds: Counter<'event'>
   readonly inflight: Gauge
@@ -50,7 +50,11 @@ export function createMetrics(inflight: () => number): Metrics {
     rejections: counter('limit_rejections_total', 'Refusals by rule.', ['rule']),
     authenticationFailures: counter('authentication_failures_total', 'Credentials not accepted.', ['issuer', 'reason']),
     boundExceeded: counter('bound_exceeded_total', 'Calls billed above a bound the provider accepted; must be 0.'),
-    storeErrors: counter('store_errors_total', 'Failures of the ledger or the audit log.', ['store', 'operation']),
+    storeErrors: counter('store_errors_total', 'Failures of the ledger or the audit log, and why.', [
+      'store',
+      'operation',
+      'reason',
+    ]),
     upstreamErrors: counter('upstream_errors_total', 'Upstreams that failed before or in an answer.', [
       'upstream',
       'kind',

@@ -66,6 +66,6 @@ export interface Ledger extends AsyncDisposable {
   find(id: ReservationId): Promise<Hold | undefined>
   /** The note of a settled reservation while it is kept; absent on a ledger that forgets on exit. */
   noteOf?(id: ReservationId): Promise<string | undefined>
-  /** Resolves when the store answers; rejects when it does not, within a bound. */
+  /** Resolves when the store answers and takes writes; rejects when it does not, within a bound. Changes nothing. */
   ping(): Promise<void>
 }

@@ -2,6 +2,9 @@ import { planCharges } from '../domain/charges.ts'
 import type { PlannedCharge } from '../domain/charges.ts'
 import type { Decision, Facts } from '../domain/decision.ts'
 import type { Estimate } from '../domain/estimate.ts'
+import { faultOf, LedgerUnavailable } from '../domain/failures.ts'
+import { LEDGER_FAULTS } from '../domain/ledger-fault.ts'
+import type { LedgerFault } from '../domain/ledger-fault.ts'
 import { refuse } from '../domain/refusal.ts'
 import type { Refusal } from '../domain/refusal.ts'
 import { LEASE_MS } from '../domain/reservation.ts'
@@ -72,8 +75,9 @@ async function ask(
     return await world.ledger.reserve({ id, charges, leaseMs: LEASE_MS, owner: world.auditLog.origin })
   } catch (error) {
     world.events.ledgerFailed('reserve', error)
-    undo(facts, charges, world)
-    return { kind: 'failed', refusal: ledgerAway() }
+    // Nothing is undone of what certainly did not happen: a store that is away is spared a storm of voids.
+    if (!(error instanceof LedgerUnavailable) || error.maybeDone) undo(facts, charges, world)
+    return { kind: 'failed', refusal: ledgerAway(faultOf(error)) }
   }
 }
 
@@ -90,8 +94,9 @@ function reservationId(facts: Estimated): string {
   return `${facts.call.id}.1`
 }
 
-function ledgerAway(): Refusal {
-  return refuse('ledger_unavailable', 'Limits and budgets cannot be checked right now. Try again shortly.')
+function ledgerAway(fault: LedgerFault): Refusal {
+  const message = `Limits and budgets cannot be checked right now: ${LEDGER_FAULTS[fault]}. Try again shortly.`
+  return refuse('ledger_unavailable', message, { reason: fault })
 }
 
 function conclude(facts: Estimated, attempted: Attempt, world: Reserving): Decision {
@@ -111,7 +116,7 @@ function conclude(facts: Estimated, attempted: Attempt, world: Reserving): Decis
       // A repeat is known when a command was sent again over a new connection: whatever the first one did is undone.
       if (outcome.kind === 'duplicate') undo(facts, charges, world)
       world.events.ledgerFailed('reserve', new Error(`unexpected answer: ${outcome.kind}`))
-      return { kind: 'refused', facts: { ...facts, charges }, refusal: ledgerAway() }
+      return { kind: 'refused', facts: { ...facts, charges }, refusal: ledgerAway('unexpected') }
   }
 }
 

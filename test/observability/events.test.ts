@@ -1,6 +1,7 @@
 import { Writable } from 'node:stream'
 import { pino } from 'pino'
 import { describe, expect, it } from 'vitest'
+import { LedgerUnavailable } from '../../src/domain/failures.ts'
 import { toNanoUsd } from '../../src/domain/money.ts'
 import { refuse } from '../../src/domain/refusal.ts'
 import type { Settlement } from '../../src/domain/settlement.ts'
@@ -10,7 +11,7 @@ import { createMetrics } from '../../src/observability/metrics.ts'
 import { usage } from '../domain/price-fixtures.ts'
 import { admitted, ending, estimated } from '../steps/fixtures.ts'
 
-function observed() {
+function observed(nowMs?: () => number) {
   const lines: string[] = []
   const sink = new Writable({
     write(chunk: Buffer, _encoding, done) {
@@ -20,7 +21,7 @@ function observed() {
   })
   const metrics = createMetrics(() => 3)
   const logger = pino({ level: 'trace', serializers: { error: describeError } }, sink)
-  return { events: createEvents(logger, metrics), lines, text: () => metrics.registry.metrics() }
+  return { events: createEvents(logger, metrics, nowMs), lines, text: () => metrics.registry.metrics() }
 }
 
 async function settlement(more: Partial<Settlement> = {}): Promise<Settlement> {
@@ -88,6 +89,24 @@ describe('an event', () => {
     expect(text).not.toContain('canary')
   })
 
+  it('that meets every call is one line at once, then one in five seconds that says how many it stands for', async () => {
+    let nowMs = 0
+    const { events, lines, text } = observed(() => nowMs)
+    const away = new LedgerUnavailable('away', { fault: 'timeout' })
+    for (let call = 0; call < 1_000; call += 1) {
+      events.ledgerFailed('reserve', away)
+      events.settlementDelayed(`call-${call}`, 'ledger', 1, away)
+    }
+    expect(lines).toHaveLength(2)
+    nowMs = 5_000
+    events.ledgerFailed('reserve', away)
+    expect(lines).toHaveLength(3)
+    expect(lines[2]).toContain('"leftOut":999')
+    events.ledgerFailed('reserve', new LedgerUnavailable('full', { fault: 'out_of_memory' }))
+    expect(lines).toHaveLength(4)
+    expect(await text()).toContain('{store="ledger",operation="reserve",reason="timeout"} 1001')
+  })
+
   it('that nobody foresaw is one line of its own', () => {
     const { events, lines } = observed()
     events.unexpected('http', new Error('y'))
@@ -103,7 +122,7 @@ describe('an event', () => {
     events.issuerKeysFailed('corp', 'http_500')
     events.settlementDelayed('c', 'ledger', 1, new Error('z'))
     events.settlementAbandoned('c', 'audit', new Error('z'))
-    events.ledgerFailed('reserve', new Error('z'))
+    events.ledgerFailed('reserve', new LedgerUnavailable('z', { fault: 'out_of_memory' }))
     events.auditFailed(new Error('z'))
     events.authenticationFailed(undefined, 'malformed')
     const found = await text()
@@ -111,11 +130,11 @@ describe('an event', () => {
       'tollgate_holds_total{event="expired"} 2',
       'tollgate_holds_total{event="lost"} 1',
       'tollgate_upstream_errors_total{upstream="openai",kind="timeout"} 1',
-      'tollgate_store_errors_total{store="issuer_keys",operation="corp"} 1',
-      'tollgate_store_errors_total{store="ledger",operation="settle"} 1',
-      'tollgate_store_errors_total{store="ledger",operation="reserve"} 1',
-      'tollgate_store_errors_total{store="audit",operation="settle_abandoned"} 1',
-      'tollgate_store_errors_total{store="audit",operation="append"} 1',
+      'tollgate_store_errors_total{store="issuer_keys",operation="corp",reason="none"} 1',
+      'tollgate_store_errors_total{store="ledger",operation="settle",reason="unexpected"} 1',
+      'tollgate_store_errors_total{store="ledger",operation="reserve",reason="out_of_memory"} 1',
+      'tollgate_store_errors_total{store="audit",operation="settle_abandoned",reason="none"} 1',
+      'tollgate_store_errors_total{store="audit",operation="append",reason="none"} 1',
       'tollgate_authentication_failures_total{issuer="none",reason="malformed"} 1',
     ]) {
       expect(found).toContain(line)

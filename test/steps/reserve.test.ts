@@ -118,6 +118,28 @@ describe('a ledger that does not answer', () => {
     expect(again.kind).toBe('admitted')
   })
 
+  it('and certainly did nothing is asked for nothing more, and the caller reads why', async () => {
+    let voids = 0
+    const certain = (ledger: Ledger) =>
+      otherwise(ledger, {
+        async reserve() {
+          throw new LedgerUnavailable('OOM', { fault: 'out_of_memory', maybeDone: false })
+        },
+        async void(hold) {
+          voids += 1
+          return ledger.void(hold)
+        },
+      })
+    const world = steps(certain)
+    const decision = await reserve(estimated(), noRefinement, world)
+    expect(decision).toMatchObject({
+      kind: 'refused',
+      refusal: { reason: 'out_of_memory', message: expect.stringContaining('the ledger is out of memory') },
+    })
+    await world.openCalls.idle()
+    expect(voids).toBe(0)
+  })
+
   it('is asked to void until it does, and shutdown waits for that', async () => {
     let refusals = 7
     const slow = (ledger: Ledger) =>

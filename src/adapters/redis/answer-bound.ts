@@ -3,6 +3,7 @@
  * an answer may have been in the socket for long when the timer of its command fires, because timers run before reads. So
  * when a command is overdue, the socket is read once more, and only what is unanswered after that has failed.
  */
+import { LedgerUnavailable } from '../../domain/failures.ts'
 
 /** What waits; all for the same time, so the oldest is due first. */
 interface Waiting {
@@ -48,7 +49,7 @@ export class AnswerBound {
       for (const waiting of this.#waiting) {
         if (waiting.dueMs > nowMs) break
         this.#waiting.delete(waiting)
-        waiting.fail(new Error(`no answer within ${this.#timeoutMs} ms`))
+        waiting.fail(new LedgerUnavailable(`no answer within ${this.#timeoutMs} ms`, { fault: 'timeout' }))
       }
       this.#watchOn(performance.now())
     })

@@ -11,6 +11,7 @@ import type { RedisOptions } from 'ioredis'
 import { LedgerUnavailable } from '../../domain/failures.ts'
 import { AnswerBound } from './answer-bound.ts'
 import { createBreaker } from './breaker.ts'
+import { isReply, mustReconnect, unavailable, wasNeverSent } from './redis-fault.ts'
 import type { Script } from './scripts.ts'
 
 export type Argument = string | number
@@ -43,6 +44,7 @@ const OPTIONS = {
   autoResendUnfulfilledCommands: true,
   maxRetriesPerRequest: 1,
   retryStrategy: (attempt: number) => Math.min(attempt * 50, RECONNECT_MS_MAX),
+  reconnectOnError: mustReconnect,
   protocol: 2,
   // The parser of ioredis 6.0.0 reads integer replies near 2^53 one off; as text they are exact.
   stringNumbers: true,
@@ -65,16 +67,6 @@ export function connectRedis(options: { readonly url: string; readonly commandTi
   return new OneRedis(new Redis(options.url, OPTIONS), commandTimeoutMs)
 }
 
-/** The message alone: ioredis hangs the command with its arguments on its errors, and AUTH has the password there. */
-function withoutCommand(error: unknown): Error {
-  return error instanceof Error ? new Error(error.message) : new Error('unknown failure')
-}
-
-/** An error that Redis itself answered: the store is there, so the breaker has nothing to spare anybody. */
-function isReply(error: unknown): error is Error {
-  return error instanceof Error && error.name === 'ReplyError'
-}
-
 class OneRedis implements RedisCommands {
   readonly #redis: Redis
   readonly #commandTimeoutMs: number
@@ -83,18 +75,26 @@ class OneRedis implements RedisCommands {
   /** One wait for the connection, shared by all calls that come while it is away. */
   #ready: Promise<void> | undefined
   #wasReady = false
-  /** Why the last attempt to connect failed: it says more than "not connected". */
-  #lastFailure: Error | undefined
+  /** Why the last call or attempt to connect failed: it says more than "not connected". */
+  #lastFailure: LedgerUnavailable | undefined
+  /** Connections so far. A command that met more than one may have been sent twice. */
+  #connections = 0
 
   constructor(redis: Redis, commandTimeoutMs: number) {
     this.#redis = redis
     this.#commandTimeoutMs = commandTimeoutMs
     this.#bound = new AnswerBound(commandTimeoutMs)
-    redis.on('error', (error) => (this.#lastFailure = withoutCommand(error)))
+    redis.on('error', (error) => (this.#lastFailure = unavailable(error, { wasSent: false })))
     redis.on('ready', () => {
       this.#wasReady = true
+      this.#connections += 1
       this.#lastFailure = undefined
     })
+    // A connection that ends tells no error of its own; one that never began told one.
+    redis.on(
+      'close',
+      () => (this.#lastFailure ??= new LedgerUnavailable('connection lost', { fault: 'connection_lost' })),
+    )
   }
 
   async evaluate(script: Script, keys: readonly string[], args: readonly Argument[]): Promise<unknown> {
@@ -122,18 +122,29 @@ class OneRedis implements RedisCommands {
   }
 
   async #guarded<Result>(call: () => Promise<Result>): Promise<Result> {
-    if (!this.#breaker.admits()) throw new LedgerUnavailable('Redis did not answer lately; the next try is soon')
+    if (!this.#breaker.admits()) throw this.#spared()
+    let connection: number | undefined
     try {
       await this.#untilReady()
+      connection = this.#connections
       const result = await call()
       this.#breaker.succeeded()
+      this.#lastFailure = undefined
       return result
     } catch (error) {
       if (isReply(error)) this.#breaker.succeeded()
       else this.#breaker.failed()
-      const cause = withoutCommand(error)
-      throw new LedgerUnavailable(`Redis: ${cause.message}`, { cause })
+      if (wasNeverSent(error)) throw this.#spared()
+      const wasSent = connection !== undefined
+      this.#lastFailure = unavailable(error, { wasSent, isResent: connection !== this.#connections })
+      throw this.#lastFailure
     }
+  }
+
+  /** What a call gets that never left, because others of late had no answer: why they had none. */
+  #spared(): LedgerUnavailable {
+    const fault = this.#lastFailure?.fault ?? 'connection_lost'
+    return new LedgerUnavailable('Redis did not answer lately; the next try is soon', { fault, maybeDone: false })
   }
 
   async #untilReady(): Promise<void> {
@@ -146,8 +157,8 @@ class OneRedis implements RedisCommands {
   #waitForReady(): Promise<void> {
     const { promise, resolve, reject } = Promise.withResolvers<void>()
     const waitMs = this.#wasReady ? this.#commandTimeoutMs : CONNECT_TIMEOUT_MS
-    const timer = setTimeout(() => reject(this.#lastFailure ?? new Error('not connected')), waitMs)
-    const ended = () => reject(new Error('connection is closed'))
+    const timer = setTimeout(() => reject(this.#lastFailure ?? notConnected()), waitMs)
+    const ended = () => reject(new LedgerUnavailable('connection is closed', { fault: 'connection_lost' }))
     this.#redis.once('ready', resolve)
     this.#redis.once('end', ended)
     if (this.#redis.status === 'end') ended()
@@ -157,4 +168,8 @@ class OneRedis implements RedisCommands {
       this.#redis.off('end', ended)
     })
   }
+}
+
+function notConnected(): LedgerUnavailable {
+  return new LedgerUnavailable('not connected', { fault: 'unreachable' })
 }

@@ -18,6 +18,8 @@ export interface Keys {
   /** Open holds of a shard by the end of their lease. */
   leases(shard: number): string
   readonly index: string
+  /** Never there: what asks whether the store takes writes. */
+  readonly probe: string
 }
 
 /** Every shard there is. */
@@ -34,6 +36,7 @@ export function createKeys(prefix = 'L'): Keys {
     record: (shard, id) => tagged(shard, `R:${id}`),
     leases: (shard) => tagged(shard, 'Z'),
     index: `${prefix}:leases`,
+    probe: tagged(0, 'probe'),
   }
 }
 

@@ -126,15 +126,6 @@ test('an error of Redis itself is told without the command, and does not stop ot
   await right.ping()
 })
 
-test('a read-only or full Redis refuses each call by its own words, without opening the breaker', async () => {
-  await using server = await startRedis({ args: ['--maxmemory', '1', '--maxmemory-policy', 'noeviction'] })
-  await using ledger = createRedisLedger({ url: server.url, commandTimeoutMs: 2_000 })
-  for (let call = 0; call < 8; call += 1) {
-    await expect(ledger.reserve(asks([take(lifetime(10))]))).rejects.toThrow(/OOM/)
-  }
-  await ledger.ping()
-})
-
 test.each(['http://host', 'redis:', 'localhost:6379', ''])('the url %j is a clear error', (url) => {
   expect(() => createRedisLedger({ url })).toThrow('ledger.url')
 })

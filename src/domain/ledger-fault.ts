@@ -1,0 +1,22 @@
+/**
+ * Why a ledger gave no answer: a closed list, so that it can be a label and a word of a record, and what each means in the
+ * words that a caller may read. No address, no name of a key and no credential is among them.
+ */
+export const LEDGER_FAULTS = {
+  timeout: 'the ledger did not answer in time',
+  connection_refused: 'nobody listens where the ledger should be',
+  connection_lost: 'the connection to the ledger broke',
+  unreachable: 'the ledger cannot be reached',
+  loading: 'the ledger is reading its data back',
+  out_of_memory: 'the ledger is out of memory',
+  read_only: 'the ledger takes no writes: it is a replica',
+  cannot_persist: 'the ledger cannot write to its disk',
+  not_authorized: 'the ledger does not accept its credentials',
+  cluster_down: 'a part of the ledger has no primary',
+  primary_down: 'the ledger lost its primary',
+  no_replicas: 'the ledger has too few replicas to take writes',
+  busy: 'the ledger is busy with another script',
+  unexpected: 'the ledger failed',
+} as const
+
+export type LedgerFault = keyof typeof LEDGER_FAULTS
