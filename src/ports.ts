@@ -131,8 +131,8 @@ export interface OpenCalls {
   open(hold: Hold, halt: () => void): void
   /** What each charge of its hold becomes is known now. */
   settling(id: ReservationId, amounts: readonly number[]): void
-  /** This store has acknowledged the settlement, or was given up on. */
-  done(id: ReservationId, store: Store): void
+  /** This store has acknowledged the settlement, or was given up on (`isWritten` false). */
+  done(id: ReservationId, store: Store, isWritten: boolean): void
   /** Keeps shutdown waiting until `work` has ended, however it ends. */
   track(work: Promise<unknown>): void
 }

@@ -23,6 +23,9 @@ const LEASE_MS_MAX = 2 * 3_600_000
 
 const ID = /^[\x21-\x7e]+$/
 
+/** Longest note of a settlement: room for the amounts of a call that draws from as many accumulators as one may. */
+export const LEDGER_NOTE_MAX = 2_048
+
 /** Longest name of a hold's owner. */
 const OWNER_LENGTH_MAX = 128
 
@@ -44,7 +47,7 @@ export function assertReservationId(id: ReservationId): void {
   fail('id', `must be 1 to ${ID_LENGTH_MAX} printable ASCII characters without spaces`)
 }
 
-function assertOwner(owner: string): void {
+export function assertOwner(owner: string): void {
   if (owner.length <= OWNER_LENGTH_MAX && OWNER.test(owner)) return
   fail('owner', `must be 1 to ${OWNER_LENGTH_MAX} printable ASCII characters without spaces and bars`)
 }
@@ -119,6 +122,10 @@ export function assertReservation(request: ReservationRequest): void {
 export function assertHold(hold: Hold, leaseMs: number): void {
   assertReservation({ ...hold, leaseMs })
   assertWhole('atUs', hold.atUs, { min: 0 })
+}
+
+export function assertNote(note: string): void {
+  if (note.length > LEDGER_NOTE_MAX) fail('note', `at most ${LEDGER_NOTE_MAX} characters, not ${note.length}`)
 }
 
 /** Rejects a settlement that does not match its hold. What is given for a place is not looked at. */

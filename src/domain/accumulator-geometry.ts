@@ -18,6 +18,13 @@ const LONG_WINDOW_KEPT_MS = 35 * DAY_MS
 /** A settled reservation is remembered this long: a repeat or a delayed reserve within it changes nothing. */
 export const TOMBSTONE_MS = 120_000
 
+/**
+ * The note of a settlement that its owner's log may not have yet is kept this long, and the settlement with it: a restart
+ * within a day writes what was really spent. Owners release theirs within seconds, so what is kept are the last calls of
+ * processes that died: about 400 bytes for each.
+ */
+export const NOTE_KEPT_MS = DAY_MS
+
 /** A hold that expired can be corrected for this long; then its charge is final. */
 export const EXPIRED_KEPT_MS = 7 * DAY_MS
 

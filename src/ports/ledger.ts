@@ -10,13 +10,10 @@ import type {
   SettleOutcome,
 } from '../domain/reservation.ts'
 
-/** Room for the amounts of a call that draws from as many accumulators as one may. */
-export const LEDGER_NOTE_MAX = 2_048
-
 export interface SettleOptions {
   /**
-   * What a ledger that outlives the process keeps as long as it recognises a repeat: at most {@link LEDGER_NOTE_MAX}
-   * characters.
+   * What the owner's log will say of it, for an owner that dies before the log does: at most 2,048
+   * characters, kept until `release`, at most a day. So long the settlement is recognised, too.
    */
   readonly note?: string
   /**
@@ -46,7 +43,9 @@ export interface Ledger extends AsyncDisposable {
    */
   settle(hold: Hold, actual: readonly number[], options?: SettleOptions): Promise<SettleOutcome>
   /** Settles at zero, also an id that is not known yet: a reserve of that id that arrives later is refused. */
-  void(hold: Pick<Hold, 'id' | 'charges'>): Promise<SettleOutcome>
+  void(hold: Pick<Hold, 'id' | 'charges' | 'owner'>): Promise<SettleOutcome>
+  /** The owner's log has these settlements: their notes are forgotten now, the settlements two minutes later. */
+  release(holds: readonly Pick<Hold, 'id' | 'charges'>[]): Promise<void>
   /** Gives the holds another lease; answers the ids that are no longer held. */
   extend(holds: readonly Pick<Hold, 'id' | 'charges'>[], leaseMs: number): Promise<readonly ReservationId[]>
   /**
@@ -62,10 +61,15 @@ export interface Ledger extends AsyncDisposable {
   balances(accumulators: readonly Accumulator[]): Promise<readonly AccumulatorState[]>
   /** At most `max` open holds, oldest lease first. */
   holds(max: number): Promise<readonly OpenHold[]>
+  /**
+   * At most `max` expired holds of this owner that nobody has settled, the longest expired first. Only reads. A hold that
+   * expired more than a week ago is final and not among them.
+   */
+  expired(owner: string, max: number): Promise<readonly Hold[]>
   /** The hold of an id that is held or expired, as far as the ledger still knows it. */
   find(id: ReservationId): Promise<Hold | undefined>
-  /** The note of a settled reservation while it is kept; absent on a ledger that forgets on exit. */
-  noteOf?(id: ReservationId): Promise<string | undefined>
+  /** The note of a settled reservation while it is kept. */
+  noteOf(id: ReservationId): Promise<string | undefined>
   /** Resolves when the store answers and takes writes; rejects when it does not, within a bound. Changes nothing. */
   ping(): Promise<void>
 }

@@ -86,7 +86,7 @@ async function ask(
  * one that arrives after that is refused there. Nobody waits for it but shutdown.
  */
 function undo(facts: Estimated, charges: readonly PlannedCharge[], world: Reserving): void {
-  const write = () => world.ledger.void({ id: reservationId(facts), charges })
+  const write = () => world.ledger.void({ id: reservationId(facts), charges, owner: world.auditLog.origin })
   world.openCalls.track(persist({ callId: facts.call.id, store: 'ledger', write }, world))
 }
 

@@ -17,6 +17,8 @@ export interface OpenCallRegistry extends OpenCalls {
   /** Gives up every open call; each still settles what it used. */
   haltAll(): void
   count(): number
+  /** Takes away at most `max` holds whose settlement both stores have, oldest first. */
+  takeFinished(max: number): readonly Hold[]
   /** Resolves when no tracked work is left. */
   idle(): Promise<void>
 }
@@ -24,26 +26,33 @@ export interface OpenCallRegistry extends OpenCalls {
 interface Entry extends OpenCall {
   readonly halt: () => void
   readonly owed: ReadonlySet<Store>
+  readonly isWritten: boolean
 }
+
+/** Finished holds that are remembered until somebody takes them: seconds of a busy node. The ledger forgets others by itself. */
+const FINISHED_MAX = 100_000
 
 export function createOpenCalls(): OpenCallRegistry {
   // Owned by this registry alone; one event loop, so no lock.
   const calls = new Map<ReservationId, Entry>()
+  const finished: Hold[] = []
   const work = new Set<Promise<unknown>>()
   return {
     open(hold, halt) {
-      calls.set(hold.id, { hold, halt, settled: undefined, owed: new Set(['ledger', 'audit']) })
+      calls.set(hold.id, { hold, halt, settled: undefined, owed: new Set(['ledger', 'audit']), isWritten: true })
     },
     settling(id, amounts) {
       const call = calls.get(id)
       if (call !== undefined) calls.set(id, { ...call, settled: amounts })
     },
-    done(id, store) {
+    done(id, store, isWritten) {
       const call = calls.get(id)
       if (call === undefined) return
       const owed = new Set([...call.owed].filter((one) => one !== store))
-      if (owed.size === 0) calls.delete(id)
-      else calls.set(id, { ...call, owed })
+      const after = { ...call, owed, isWritten: call.isWritten && isWritten }
+      if (owed.size > 0) return void calls.set(id, after)
+      calls.delete(id)
+      if (after.isWritten && finished.length < FINISHED_MAX) finished.push(call.hold)
     },
     track(promise) {
       work.add(promise)
@@ -56,6 +65,7 @@ export function createOpenCalls(): OpenCallRegistry {
       for (const call of calls.values()) call.halt()
     },
     count: () => calls.size,
+    takeFinished: (max) => finished.splice(0, max),
     async idle() {
       while (work.size > 0) await Promise.allSettled(work)
     },

@@ -57,7 +57,7 @@ export async function recover(recovery: Recovery): Promise<Recovered> {
 /** What the ledger knows of a call that it had settled before the log could. */
 async function noteOf(decision: AuditRecord, ledger: Ledger): Promise<string | undefined> {
   const id = decision['rsv']
-  return typeof id === 'string' ? ledger.noteOf?.(id) : undefined
+  return typeof id === 'string' ? ledger.noteOf(id) : undefined
 }
 
 /** Settlements are idempotent: whatever the ledger still holds of these calls becomes what the log says. */

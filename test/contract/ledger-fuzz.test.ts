@@ -37,6 +37,8 @@ const POOL = [
   (_: number, limit: number) => accumulator({ kind: 'bucket', amount: 7, periodMs: 2_999 }, limit, { key: 'odd' }),
 ]
 
+const OWNERS = ['test/audit/log', 'test/audit/log-2']
+
 const KINDS = [0, 1, 2, 3, 4, 5, 6]
 
 const step = fc.oneof(
@@ -60,6 +62,7 @@ const step = fc.oneof(
       which: fc.nat(),
       actual: fc.array(fc.nat(45), { minLength: 7, maxLength: 7 }),
       force: fc.boolean(),
+      note: fc.constantFrom('', '["n"]'),
     }),
   },
   { weight: 2, arbitrary: fc.record({ do: fc.constant('void' as const), which: fc.nat() }) },
@@ -67,6 +70,7 @@ const step = fc.oneof(
   { weight: 1, arbitrary: fc.record({ do: fc.constant('extend' as const), which: fc.nat() }) },
   { weight: 2, arbitrary: fc.record({ do: fc.constant('reap' as const) }) },
   { weight: 2, arbitrary: fc.record({ do: fc.constant('reassert' as const), which: fc.nat() }) },
+  { weight: 1, arbitrary: fc.record({ do: fc.constant('release' as const), which: fc.nat() }) },
   { weight: 1, arbitrary: fc.record({ do: fc.constant('lose' as const) }) },
   {
     weight: 5,
@@ -124,7 +128,11 @@ class Story {
     const pool = POOL.map((make) => make(this.#under.nowMs(), 20))
     const holds = await this.#ledger.holds(1_000)
     const found = await this.#ledger.find(this.#requests.at(-1)?.id ?? 'none')
-    return { answer, balances: await this.#ledger.balances(pool), holds, found }
+    // These look into every shard, so only where they can have changed.
+    const ended = ['reap', 'settle', 'void', 'release'].includes(one.do)
+    const expired = ended ? await this.#ledger.expired(OWNERS[0] ?? '', 1_000) : []
+    const note = 'which' in one && ended ? await this.#ledger.noteOf(this.#named(one.which)?.id ?? 'none') : undefined
+    return { answer, balances: await this.#ledger.balances(pool), holds, found, expired, note }
   }
 
   async #do(one: Step): Promise<unknown> {
@@ -133,15 +141,20 @@ class Story {
     if (one.do === 'reap') return [...(await this.#ledger.reap(1_000))].sort((a, b) => (a.id < b.id ? -1 : 1))
     if (one.do === 'reserve') return this.#reserve(one)
     if (one.do === 'voidUnknown') return this.#voidUnknown()
-    const request = this.#requests[one.which % Math.max(1, this.#requests.length)]
+    const request = this.#named(one.which)
     if (!request) return undefined
     if (one.do === 'repeat') return this.#ledger.reserve(request)
     if (one.do === 'void') return this.#ledger.void(request)
+    if (one.do === 'release') return this.#ledger.release([request])
     if (one.do === 'extend') return this.#ledger.extend([request], 50_000)
     const hold = this.#holds.get(request.id) ?? { ...request, atUs: 0, marks: [] }
     if (one.do === 'reassert') return this.#ledger.reassert(hold, 50_000)
     const actual = request.charges.map((_, index) => one.actual[index] ?? 0)
-    return this.#ledger.settle(hold, actual, { force: one.force })
+    return this.#ledger.settle(hold, actual, { force: one.force, note: one.note })
+  }
+
+  #named(which: number): ReservationRequest | undefined {
+    return this.#requests[which % Math.max(1, this.#requests.length)]
   }
 
   async #reserve(one: Extract<Step, { do: 'reserve' }>): Promise<unknown> {
@@ -151,7 +164,12 @@ class Story {
       if (!made) throw new Error(`no kind ${kind}`)
       return { accumulator: { ...made, limitVersion: one.version }, amount: kind === 2 ? 1 : one.amount }
     })
-    const request = { id: `id-${this.#requests.length}`, charges, leaseMs: one.leaseMs, owner: 'test/audit/log' }
+    const request = {
+      id: `id-${this.#requests.length}`,
+      charges,
+      leaseMs: one.leaseMs,
+      owner: OWNERS[this.#requests.length % 3 === 0 ? 1 : 0] ?? '',
+    }
     this.#requests.push(request)
     const outcome = await this.#ledger.reserve(request)
     if (outcome.kind === 'held') this.#holds.set(request.id, outcome.hold)

@@ -1,14 +1,19 @@
 import { openMemory, openRedis } from '../support/ledgers.ts'
+import { ledgerExpiryContract } from './ledger-expired.ts'
 import { ledgerLossContract } from './ledger-lost.ts'
 import { ledgerTimeContract } from './ledger-time.ts'
 import { ledgerWindowContract } from './ledger-windows.ts'
 import { ledgerContract } from './ledger.ts'
 
-ledgerContract('memory', openMemory)
-ledgerTimeContract('memory', openMemory)
-ledgerLossContract('memory', openMemory)
-ledgerWindowContract('memory', openMemory)
-ledgerContract('Redis', openRedis)
-ledgerTimeContract('Redis', openRedis)
-ledgerLossContract('Redis', openRedis)
-ledgerWindowContract('Redis', openRedis)
+const CONTRACTS = [
+  ledgerContract,
+  ledgerTimeContract,
+  ledgerLossContract,
+  ledgerWindowContract,
+  ledgerExpiryContract,
+] as const
+
+for (const contract of CONTRACTS) {
+  contract('memory', openMemory)
+  contract('Redis', openRedis)
+}

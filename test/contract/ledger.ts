@@ -168,7 +168,7 @@ export function ledgerContract(name: string, open: () => Promise<LedgerUnderTest
           ledger,
           all.map((one) => take(one)),
         )
-        expect(await ledger.void({ id: held.id, charges: held.charges })).toMatchObject({ before: 'held' })
+        expect(await ledger.void(held)).toMatchObject({ before: 'held' })
         expect((await ledger.balances(all)).every(({ settled, held: open }) => settled === 0 && open === 0)).toBe(true)
         expect(await ledger.settle(held, [1, 1, 1, 1])).toEqual({ kind: 'already' })
       })
@@ -176,14 +176,14 @@ export function ledgerContract(name: string, open: () => Promise<LedgerUnderTest
       test('a void that overtakes its reserve refuses it', async () => {
         const budget = lifetime(10)
         const request = asks([take(budget, 3)])
-        expect(await ledger.void({ id: request.id, charges: request.charges })).toEqual({
+        expect(await ledger.void(request)).toEqual({
           kind: 'settled',
           before: 'unknown',
           overshoot: 0,
         })
         expect(await ledger.reserve(request)).toEqual({ kind: 'duplicate', state: 'settled' })
         expect(await state(budget)).toEqual({ limit: 10, settled: 0, held: 0 })
-        expect(await ledger.void({ id: request.id, charges: request.charges })).toEqual({ kind: 'already' })
+        expect(await ledger.void(request)).toEqual({ kind: 'already' })
       })
 
       test('a settlement of an unknown id is answered as such and charges nothing', async () => {

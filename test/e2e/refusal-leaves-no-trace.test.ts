@@ -93,6 +93,14 @@ async function reaperHasRun(): Promise<void> {
   await until('the reaper has run', async () => ((await scriptsRun()) >= before + 2 ? true : undefined))
 }
 
+/** Waits until what Redis remembered for a log that was not written yet is gone: the last trace of calls that were admitted. */
+async function notesAreReleased(): Promise<void> {
+  await until('the notes of settlements are released', async () => {
+    const records = await Promise.all((await client.keys('L:*:R:*')).map((key) => client.get(key)))
+    return records.every((record) => record === null || record === 'S' || !record.startsWith('S')) ? true : undefined
+  })
+}
+
 interface Refused {
   readonly agent: string
   readonly status: number
@@ -107,6 +115,7 @@ async function ask(agent: string, directives = 'tokens=20', more: object = { max
 
 /** Refuses a caller three times and says what changed in Redis. */
 async function refuseThrice({ agent, status, code, rule }: Refused) {
+  await notesAreReleased()
   const before = await contents()
   for (let time = 0; time < 3; time += 1) {
     const response = await ask(agent)

@@ -7,15 +7,15 @@ describe('open calls', () => {
   it('are counted and listed until both stores are done with them', () => {
     const calls = createOpenCalls()
     for (const id of ['a', 'b']) calls.open(hold(id), () => undefined)
-    calls.done('unknown', 'ledger')
+    calls.done('unknown', 'ledger', true)
     calls.settling('a', [7])
     expect(calls.calls()).toEqual([
       { hold: hold('a'), settled: [7] },
       { hold: hold('b'), settled: undefined },
     ])
-    calls.done('a', 'ledger')
+    calls.done('a', 'ledger', true)
     expect(calls.calls().map((call) => call.hold.id)).toEqual(['a', 'b'])
-    calls.done('a', 'audit')
+    calls.done('a', 'audit', true)
     calls.settling('a', [8])
     expect(calls.calls()).toEqual([{ hold: hold('b'), settled: undefined }])
     expect(calls.count()).toBe(1)
@@ -24,16 +24,28 @@ describe('open calls', () => {
   it('need their lease only as long as the ledger has not settled them', () => {
     const calls = createOpenCalls()
     for (const id of ['a', 'b', 'c']) calls.open(hold(id), () => undefined)
-    calls.done('a', 'ledger')
-    calls.done('b', 'audit')
+    calls.done('a', 'ledger', true)
+    calls.done('b', 'audit', true)
     expect(calls.holds().map(({ id }) => id)).toEqual(['b', 'c'])
+  })
+
+  it('are finished once both stores have their settlement, not when one was given up on, and taken once', () => {
+    const calls = createOpenCalls()
+    for (const id of ['a', 'b', 'c']) calls.open(hold(id), () => undefined)
+    for (const id of ['a', 'b', 'c']) {
+      calls.done(id, 'audit', id !== 'b')
+      calls.done(id, 'ledger', true)
+    }
+    expect(calls.takeFinished(1).map(({ id }) => id)).toEqual(['a'])
+    expect(calls.takeFinished(10).map(({ id }) => id)).toEqual(['c'])
+    expect(calls.takeFinished(10)).toEqual([])
   })
 
   it('are all told to halt, and only those that are open', () => {
     const halted: string[] = []
     const calls = createOpenCalls()
     for (const id of ['a', 'b', 'c']) calls.open(hold(id), () => void halted.push(id))
-    for (const store of ['ledger', 'audit'] as const) calls.done('b', store)
+    for (const store of ['ledger', 'audit'] as const) calls.done('b', store, true)
     calls.haltAll()
     expect(halted).toEqual(['a', 'c'])
   })

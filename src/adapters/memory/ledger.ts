@@ -9,12 +9,14 @@ import type { Accumulator, AccumulatorState } from '../../domain/accumulator.ts'
 import {
   assertAccumulator,
   assertHold,
+  assertNote,
+  assertOwner,
   assertReservation,
   assertReservationId,
   assertRestoredSpend,
   assertSettlement,
 } from '../../domain/accumulator-check.ts'
-import { EXPIRED_KEPT_MS, TOMBSTONE_MS } from '../../domain/accumulator-geometry.ts'
+import { EXPIRED_KEPT_MS, NOTE_KEPT_MS, TOMBSTONE_MS } from '../../domain/accumulator-geometry.ts'
 import { LEASE_MS, reassertedMarks } from '../../domain/reservation.ts'
 import type {
   ExpiredHold,
@@ -48,6 +50,11 @@ export interface MemoryLedger extends Ledger {
   size(): number
 }
 
+interface Expired {
+  readonly hold: Hold
+  readonly atMs: number
+}
+
 interface Lease {
   readonly hold: Hold
   readonly untilMs: number
@@ -67,14 +74,21 @@ function byLease(left: Lease, right: Lease): number {
   return left.hold.id < right.hold.id ? -1 : 1
 }
 
+/** Longest expired first. */
+function byExpiry(left: Expired, right: Expired): number {
+  if (left.atMs !== right.atMs) return left.atMs - right.atMs
+  return left.hold.id < right.hold.id ? -1 : 1
+}
+
 class InProcessLedger implements MemoryLedger {
   readonly kind = 'memory'
   readonly #clock: Clock
   readonly #accumulators = createAccumulators()
   /** What is held now. An id is in at most one of these three. */
   readonly #held = new Map<ReservationId, Lease>()
-  readonly #expired = createShelf<Hold>()
-  readonly #settled = createShelf<true>()
+  readonly #expired = createShelf<Expired>()
+  /** With their notes. */
+  readonly #settled = createShelf<string>()
 
   constructor(clock: Clock) {
     this.#clock = clock
@@ -98,21 +112,28 @@ class InProcessLedger implements MemoryLedger {
   async settle(hold: Hold, actual: readonly number[], options: SettleOptions = {}): Promise<SettleOutcome> {
     assertReservationId(hold.id)
     assertSettlement(hold.charges, actual)
-    const outcome = this.#settle(hold.id, actual)
+    const { note = '' } = options
+    assertNote(note)
+    const outcome = this.#settle(hold.id, actual, note)
     if (outcome) return outcome
     if (options.force !== true) return { kind: 'unknown' }
     this.#reassert(hold, LEASE_MS)
-    const forced = this.#settle(hold.id, actual)
+    const forced = this.#settle(hold.id, actual, note)
     return forced?.kind === 'settled' ? { ...forced, before: 'unknown' } : { kind: 'unknown' }
   }
 
-  async void(hold: Pick<Hold, 'id' | 'charges'>): Promise<SettleOutcome> {
+  async void(hold: Pick<Hold, 'id' | 'charges' | 'owner'>): Promise<SettleOutcome> {
     assertReservationId(hold.id)
     const actual = hold.charges.map(() => 0)
-    const outcome = this.#settle(hold.id, actual)
+    const outcome = this.#settle(hold.id, actual, '')
     if (outcome) return outcome
-    this.#settled.put(hold.id, true, this.#clock.nowMs() + TOMBSTONE_MS)
+    this.#settled.put(hold.id, '', this.#clock.nowMs() + TOMBSTONE_MS)
     return { kind: 'settled', before: 'unknown', overshoot: 0 }
+  }
+
+  async release(holds: readonly Pick<Hold, 'id'>[]): Promise<void> {
+    const nowMs = this.#clock.nowMs()
+    for (const { id } of holds) if (this.#settled.get(id, nowMs)) this.#settled.put(id, '', nowMs + TOMBSTONE_MS)
   }
 
   async extend(holds: readonly Pick<Hold, 'id' | 'charges'>[], leaseMs: number): Promise<readonly ReservationId[]> {
@@ -137,7 +158,7 @@ class InProcessLedger implements MemoryLedger {
     return overdue.slice(0, max).map(({ hold }) => {
       this.#accumulators.expire(hold, nowMs)
       this.#held.delete(hold.id)
-      this.#expired.put(hold.id, hold, nowMs + EXPIRED_KEPT_MS)
+      this.#expired.put(hold.id, { hold, atMs: nowMs }, nowMs + EXPIRED_KEPT_MS)
       return listed(hold)
     })
   }
@@ -152,8 +173,21 @@ class InProcessLedger implements MemoryLedger {
     return oldest.map(({ hold, untilMs }) => ({ ...listed(hold), atUs: hold.atUs, leaseUntilMs: untilMs }))
   }
 
+  async expired(owner: string, max: number): Promise<readonly Hold[]> {
+    assertOwner(owner)
+    const own = this.#expired.values(this.#clock.nowMs()).filter(({ hold }) => hold.owner === owner)
+    return own
+      .toSorted(byExpiry)
+      .slice(0, max)
+      .map(({ hold }) => hold)
+  }
+
   async find(id: ReservationId): Promise<Hold | undefined> {
-    return this.#held.get(id)?.hold ?? this.#expired.get(id, this.#clock.nowMs())
+    return this.#held.get(id)?.hold ?? this.#expired.get(id, this.#clock.nowMs())?.hold
+  }
+
+  async noteOf(id: ReservationId): Promise<string | undefined> {
+    return this.#settled.get(id, this.#clock.nowMs()) || undefined
   }
 
   async ping(): Promise<void> {}
@@ -182,23 +216,23 @@ class InProcessLedger implements MemoryLedger {
   }
 
   /** Undefined when the id is not known. */
-  #settle(id: ReservationId, actual: readonly number[]): SettleOutcome | undefined {
+  #settle(id: ReservationId, actual: readonly number[], note: string): SettleOutcome | undefined {
     const nowMs = this.#clock.nowMs()
     const before = this.#stateOf(id, nowMs)
     if (before === 'settled') return { kind: 'already' }
-    const hold = this.#held.get(id)?.hold ?? this.#expired.get(id, nowMs)
+    const hold = this.#held.get(id)?.hold ?? this.#expired.get(id, nowMs)?.hold
     if (!before || !hold) return undefined
     const overshoot = this.#accumulators.settle(hold, { before, actual, nowUs: nowMs * 1_000 })
     this.#held.delete(id)
     this.#expired.delete(id)
-    this.#settled.put(id, true, nowMs + TOMBSTONE_MS)
+    this.#settled.put(id, note, nowMs + (note === '' ? TOMBSTONE_MS : NOTE_KEPT_MS))
     return { kind: 'settled', before, overshoot }
   }
 
   #stateOf(id: ReservationId, nowMs: number): 'held' | 'expired' | 'settled' | undefined {
     if (this.#held.has(id)) return 'held'
     if (this.#expired.get(id, nowMs)) return 'expired'
-    return this.#settled.get(id, nowMs) && 'settled'
+    return this.#settled.get(id, nowMs) === undefined ? undefined : 'settled'
   }
 
   #sweep(nowMs: number): void {

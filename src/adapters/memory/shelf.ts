@@ -8,6 +8,8 @@ export interface Shelf<Value> {
   /** Stores the value; `keptUntilMs` null keeps it until it is put again. */
   put(name: string, value: Value, keptUntilMs: number | null): void
   delete(name: string): void
+  /** All that is not overdue, in the order in which the names were first put. */
+  values(nowMs: number): readonly Value[]
   /** Looks at the next entries, round and round, and drops those that are overdue. */
   sweep(nowMs: number): void
   readonly size: number
@@ -55,6 +57,10 @@ class SweptShelf<Value> implements Shelf<Value> {
 
   delete(name: string): void {
     this.#kept.delete(name)
+  }
+
+  values(nowMs: number): readonly Value[] {
+    return [...this.#kept.values()].filter((entry) => !isOverdue(entry, nowMs)).map(({ value }) => value)
   }
 
   /** One look also when nothing was added: what a burst left behind goes, too. */

@@ -17,6 +17,8 @@ export interface Keys {
   record(shard: number, id: string): string
   /** Open holds of a shard by the end of their lease. */
   leases(shard: number): string
+  /** Expired holds of one owner that nobody has settled, by the instant at which they expired. */
+  expired(shard: number, owner: string): string
   readonly index: string
   /** Never there: what asks whether the store takes writes. */
   readonly probe: string
@@ -35,6 +37,7 @@ export function createKeys(prefix = 'L'): Keys {
     accumulator: (accumulator) => tagged(accumulator.shard, accumulatorName(accumulator)),
     record: (shard, id) => tagged(shard, `R:${id}`),
     leases: (shard) => tagged(shard, 'Z'),
+    expired: (shard, owner) => tagged(shard, `X:${owner}`),
     index: `${prefix}:leases`,
     probe: tagged(0, 'probe'),
   }

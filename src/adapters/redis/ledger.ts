@@ -6,11 +6,13 @@ import type { Accumulator, AccumulatorState } from '../../domain/accumulator.ts'
 import {
   assertAccumulator,
   assertHold,
+  assertNote,
+  assertOwner,
   assertReservation,
   assertReservationId,
   assertSettlement,
 } from '../../domain/accumulator-check.ts'
-import { IDLE_COUNTER_MS, TOMBSTONE_MS } from '../../domain/accumulator-geometry.ts'
+import { IDLE_COUNTER_MS, NOTE_KEPT_MS, TOMBSTONE_MS } from '../../domain/accumulator-geometry.ts'
 import type { Charge } from '../../domain/accumulator.ts'
 import { LEASE_MS } from '../../domain/reservation.ts'
 import type {
@@ -24,7 +26,6 @@ import type {
   SettleOutcome,
 } from '../../domain/reservation.ts'
 import { LedgerUnavailable } from '../../domain/failures.ts'
-import { LEDGER_NOTE_MAX } from '../../ports/ledger.ts'
 import type { Ledger, SettleOptions } from '../../ports/ledger.ts'
 import { connectRedis } from './client.ts'
 import type { RedisCommands } from './client.ts'
@@ -54,8 +55,8 @@ export interface RedisLedgerOptions {
   readonly scripts?: Scripts
 }
 
-/** Ids in one call: bounds the time for which an extension holds up decisions. */
-const IDS_PER_EXTEND = 500
+/** Ids in one call: bounds the time for which an extension or a release holds up decisions. */
+const IDS_PER_CALL = 500
 
 /** Accumulators in one read: bounds the time for which a report holds up decisions. */
 const ACCUMULATORS_PER_READ = 100
@@ -96,7 +97,7 @@ class RedisLedger implements Ledger {
     const { note = '', force = false } = options
     assertReservationId(hold.id)
     assertSettlement(hold.charges, actual)
-    if (note.length > LEDGER_NOTE_MAX) throw new RangeError(`note: at most ${LEDGER_NOTE_MAX} characters`)
+    assertNote(note)
     const settle = () => this.#settle(hold, { actual, mode: 'settle', note })
     const outcome = await settle()
     if (outcome.kind !== 'unknown' || !force) return outcome
@@ -105,16 +106,27 @@ class RedisLedger implements Ledger {
     return forced.kind === 'settled' ? { ...forced, before: 'unknown' } : forced
   }
 
-  async void(hold: Pick<Hold, 'id' | 'charges'>): Promise<SettleOutcome> {
+  async void(hold: Pick<Hold, 'id' | 'charges' | 'owner'>): Promise<SettleOutcome> {
     assertReservationId(hold.id)
     const nothing = hold.charges.map(() => 0)
     return this.#settle(hold, { actual: nothing, mode: 'void', note: '' })
   }
 
+  async release(holds: readonly Pick<Hold, 'id' | 'charges'>[]): Promise<void> {
+    const byShard = Map.groupBy(holds, ({ charges }) => homeShard(charges))
+    const calls = [...byShard].flatMap(([shard, group]) =>
+      chunksOf(IDS_PER_CALL, group).map((chunk) => {
+        const records = chunk.map(({ id }) => this.#keys.record(shard, id))
+        return this.#redis.evaluate(this.#scripts.release, records, [TOMBSTONE_MS])
+      }),
+    )
+    await Promise.all(calls)
+  }
+
   async extend(holds: readonly Pick<Hold, 'id' | 'charges'>[], leaseMs: number): Promise<readonly ReservationId[]> {
     const byShard = Map.groupBy(holds, ({ charges }) => homeShard(charges))
     const calls = [...byShard].flatMap(([shard, group]) =>
-      chunksOf(IDS_PER_EXTEND, group).map(async (chunk) => {
+      chunksOf(IDS_PER_CALL, group).map(async (chunk) => {
         const args = [leaseMs, ...chunk.map(({ id }) => id)]
         const reply = await this.#redis.evaluate(this.#scripts.extend, [this.#keys.leases(shard)], args)
         return new Reply(reply).texts()
@@ -153,6 +165,11 @@ class RedisLedger implements Ledger {
     return this.#reaper.holds(max)
   }
 
+  async expired(owner: string, max: number): Promise<readonly Hold[]> {
+    assertOwner(owner)
+    return this.#reaper.expired(owner, max)
+  }
+
   async find(id: ReservationId): Promise<Hold | undefined> {
     assertReservationId(id)
     return this.#reaper.find(id)
@@ -173,14 +190,19 @@ class RedisLedger implements Ledger {
   }
 
   async #settle(
-    { id, charges }: Pick<Hold, 'id' | 'charges'>,
+    { id, charges, owner }: Pick<Hold, 'id' | 'charges' | 'owner'>,
     { actual, mode, note }: { actual: readonly number[]; mode: 'settle' | 'void'; note: string },
   ): Promise<SettleOutcome> {
     const home = homeShard(charges)
     const reply = await this.#redis.evaluate(
       this.#scripts.settle,
-      [this.#keys.record(home, id), this.#keys.leases(home), ...this.#accumulatorKeys(charges)],
-      [id, TOMBSTONE_MS, mode, IDLE_COUNTER_MS, note, ...settleArguments(charges, actual)],
+      [
+        this.#keys.record(home, id),
+        this.#keys.leases(home),
+        this.#keys.expired(home, owner),
+        ...this.#accumulatorKeys(charges),
+      ],
+      [id, note === '' ? TOMBSTONE_MS : NOTE_KEPT_MS, mode, IDLE_COUNTER_MS, note, ...settleArguments(charges, actual)],
     )
     return toSettleOutcome(new Reply(reply))
   }

@@ -76,6 +76,17 @@ export class Reaper {
     })
   }
 
+  async expired(owner: string, max: number): Promise<readonly Hold[]> {
+    const key = (shard: number) => this.#keys.expired(shard, owner)
+    const oldest = (await this.#members(ALL_SHARDS, key, max)).toSorted(byLease).slice(0, max)
+    const records = await this.#redis.read(oldest.map(({ shard, id }) => ['GET', this.#keys.record(shard, id)]))
+    return oldest.flatMap(({ id }, index) => {
+      // A hold may have been settled between the two reads, and a record lives no longer than it can be corrected.
+      const record = records[index]
+      return (typeof record === 'string' ? readRecord(id, record) : undefined) ?? []
+    })
+  }
+
   async find(id: ReservationId): Promise<Hold | undefined> {
     const record = await this.#record(id)
     return record === undefined ? undefined : readRecord(id, record)
@@ -111,6 +122,7 @@ export class Reaper {
       [
         this.#keys.record(shard, hold.id),
         this.#keys.leases(shard),
+        this.#keys.expired(shard, hold.owner),
         ...counters.map(({ accumulator }) => this.#keys.accumulator(accumulator)),
       ],
       [hold.id, EXPIRED_KEPT_MS, IDLE_COUNTER_MS, ...expireArguments(counters)],
@@ -141,8 +153,16 @@ export class Reaper {
 
   /** The oldest leases of each of these shards, at most `perShard` of each. */
   async #leases(shards: readonly number[], perShard: number): Promise<readonly Lease[]> {
+    return this.#members(shards, (shard) => this.#keys.leases(shard), perShard)
+  }
+
+  async #members(
+    shards: readonly number[],
+    keyOf: (shard: number) => string,
+    perShard: number,
+  ): Promise<readonly Lease[]> {
     const replies = await this.#redis.read(
-      shards.map((shard) => ['ZRANGE', this.#keys.leases(shard), 0, perShard - 1, 'WITHSCORES']),
+      shards.map((shard) => ['ZRANGE', keyOf(shard), 0, perShard - 1, 'WITHSCORES']),
     )
     return replies.flatMap((reply, index) => toLeases(shards[index] ?? 0, new Reply(reply).texts()))
   }

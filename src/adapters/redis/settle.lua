@@ -3,7 +3,7 @@
 -- Why one script: the state of the record decides what is posted, and a repeat must find the record already settled.
 -- The charge lands in the accumulators of the reservation, so in the calendar window and the sub-window that held it.
 --
--- KEYS  1 record, 2 leases of its home shard, 3.. one hash per accumulator
+-- KEYS  1 record, 2 leases of its home shard, 3 expired holds of its owner, 4.. one hash per accumulator
 -- ARGV  1 reservation id, 2 life of the tombstone (ms), 3 'settle' or 'void', 4 life of an idle concurrency counter (ms),
 --       5 note that the tombstone keeps, then 5 per accumulator: kind, amount held, actual amount, a, b
 --         b budget       a, b: as in reserve
@@ -82,9 +82,9 @@ local function settle_bucket(key, held, actual, rate, mark)
 end
 
 local overshoot = 0
-for i = 1, #KEYS - 2 do
+for i = 1, #KEYS - 3 do
   local at = FIRST + (i - 1) * FIELDS
-  local key, kind, held, actual = KEYS[i + 2], ARGV[at + 1], tonumber(ARGV[at + 2]), tonumber(ARGV[at + 3])
+  local key, kind, held, actual = KEYS[i + 3], ARGV[at + 1], tonumber(ARGV[at + 2]), tonumber(ARGV[at + 3])
   local a, b = tonumber(ARGV[at + 4]), tonumber(ARGV[at + 5])
   if kind == 'b' then
     settle_budget(key, held, actual, b == 0)
@@ -97,5 +97,6 @@ for i = 1, #KEYS - 2 do
     settle_bucket(key, held, actual, a / b, marks[i] or 0)
   end
 end
+if before == 'X' then redis.call('ZREM', KEYS[3], ARGV[1]) end
 bury()
 return {'settled', before, overshoot}

@@ -1,7 +1,7 @@
 import { TOMBSTONE_MS } from '../../domain/accumulator-geometry.ts'
 import { writeNote } from '../../domain/settlement-note.ts'
 import type { Settlement } from '../../domain/settlement.ts'
-import type { World } from '../../ports.ts'
+import type { Store, World } from '../../ports.ts'
 import { signSettlement } from '../sign.ts'
 import { persist } from './persist.ts'
 
@@ -24,12 +24,10 @@ export async function commit(settlement: Settlement, world: Committing): Promise
   const id = world.ids.next()
   const callId = facts.call.id
   world.openCalls.settling(hold.id, settlement.amounts)
+  const done = (store: Store) => (isWritten: boolean) => world.openCalls.done(hold.id, store, isWritten)
   const settled = persist({ callId, store: 'ledger', write: settling(settlement, world) }, world)
   const signed = persist({ callId, store: 'audit', write: () => signSettlement(settlement, id, world) }, world)
-  await Promise.all([
-    settled.finally(() => world.openCalls.done(hold.id, 'ledger')),
-    signed.finally(() => world.openCalls.done(hold.id, 'audit')),
-  ])
+  await Promise.all([settled.then(done('ledger')), signed.then(done('audit'))])
 }
 
 /** One attempt at the ledger; gives up by itself when the hold is unknown and force would be too late. */

@@ -13,16 +13,22 @@ export interface Writing {
   readonly write: () => Promise<unknown>
 }
 
-/** Writes until it is acknowledged, or gives up and says so. Safe to repeat, because every write is idempotent. */
-export async function persist(writing: Writing, world: Pick<World, 'events' | 'timer'>): Promise<void> {
+/**
+ * Writes until it is acknowledged, or gives up and says so; answers which. Safe to repeat, because every write is
+ * idempotent.
+ */
+export async function persist(writing: Writing, world: Pick<World, 'events' | 'timer'>): Promise<boolean> {
   const { callId, store, write } = writing
   for (let attempt = 0; ; attempt += 1) {
     try {
       await write()
-      return
+      return true
     } catch (error) {
       const pause = RETRY_AFTER_MS[attempt]
-      if (pause === undefined) return world.events.settlementAbandoned(callId, store, error)
+      if (pause === undefined) {
+        world.events.settlementAbandoned(callId, store, error)
+        return false
+      }
       world.events.settlementDelayed(callId, store, attempt + 1, error)
       await world.timer.wait(pause)
     }

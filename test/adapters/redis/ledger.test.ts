@@ -7,7 +7,6 @@ import { afterAll, beforeAll, beforeEach, describe, expect, test, vi } from 'vit
 import { createRedisLedger } from '../../../src/adapters/redis/ledger.ts'
 import { loadScripts } from '../../../src/adapters/redis/scripts.ts'
 import type { Accumulator } from '../../../src/domain/accumulator.ts'
-import { LEDGER_NOTE_MAX } from '../../../src/ports/ledger.ts'
 import type { Ledger } from '../../../src/ports/ledger.ts'
 import { LEASE, asks, bucket, hold, hourly, lifetime, places, ring, take } from '../../contract/ledger-fixtures.ts'
 import { startRedis } from '../../support/redis-server.ts'
@@ -159,30 +158,6 @@ describe('on the clock of Redis', () => {
     expect(await endOf('R:')).toBeGreaterThan(Date.now() + 100_000)
     await hold(ledger, [take(places(10))])
     expect(await endOf('c:')).toBe(-1)
-  })
-})
-
-describe('the note of a settlement', () => {
-  test('is there once the call is settled, and a repeat does not change it', async () => {
-    const held = await hold(ledger, [take(lifetime(100), 30)])
-    expect(await ledger.noteOf?.(held.id)).toBeUndefined()
-    await ledger.settle(held, [10], { note: '["ok"]' })
-    await ledger.settle(held, [99], { note: '["other"]' })
-    expect(await ledger.noteOf?.(held.id)).toBe('["ok"]')
-    expect(await ledger.find(held.id)).toBeUndefined()
-  })
-
-  test('is not there for an unknown call, nor for a void one', async () => {
-    const held = await hold(ledger, [take(lifetime(100), 30)])
-    await ledger.void(held)
-    expect(await ledger.noteOf?.(held.id)).toBeUndefined()
-    expect(await ledger.noteOf?.('never.1')).toBeUndefined()
-  })
-
-  test('has a longest length', async () => {
-    const held = await hold(ledger, [take(lifetime(100), 30)])
-    await expect(ledger.settle(held, [10], { note: 'x'.repeat(LEDGER_NOTE_MAX + 1) })).rejects.toThrow('note: at most')
-    expect(await ledger.settle(held, [10], { note: 'x'.repeat(LEDGER_NOTE_MAX) })).toMatchObject({ kind: 'settled' })
   })
 })
 
