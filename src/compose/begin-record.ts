@@ -3,6 +3,7 @@ import type { SettledBalance } from '../domain/balances.ts'
 import type { Logger } from '../observability/logger.ts'
 import type { World } from '../ports.ts'
 import { recover } from '../upkeep/recovery.ts'
+import { checkLedger } from './ledger-check.ts'
 import type { RulesInForce } from './rules.ts'
 
 /** Closes what a killed process left open, then writes down which rules are in force. */
@@ -16,7 +17,7 @@ export async function beginRecord(input: {
   readonly folder: string
 }): Promise<void> {
   const { world, rules, restore, logger, folder } = input
-  await world.ledger.ping()
+  await checkLedger(world.ledger, logger)
   const recovered = await recover({ ...world, restore })
   if (recovered.closed > 0) logger.warn(recovered, 'calls left open by a killed process are settled at their estimate')
   await announce(world, 'policy', {

@@ -10,6 +10,13 @@ import type {
   SettleOutcome,
 } from '../domain/reservation.ts'
 
+/** Something about a store. An error means that it would forget or miscount: nothing may start on it. */
+export interface LedgerFinding {
+  readonly severity: 'error' | 'warning'
+  /** One sentence, and what to do; without an address or a credential. */
+  readonly message: string
+}
+
 export interface SettleOptions {
   /**
    * What the owner's log will say of it, for an owner that dies before the log does: at most 2,048
@@ -72,4 +79,6 @@ export interface Ledger extends AsyncDisposable {
   noteOf(id: ReservationId): Promise<string | undefined>
   /** Resolves when the store answers and takes writes; rejects when it does not, within a bound. Changes nothing. */
   ping(): Promise<void>
+  /** How the store is set up, as far as something is wrong with it; absent where there is nothing to set up. */
+  inspect?(): Promise<readonly LedgerFinding[]>
 }

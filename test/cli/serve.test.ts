@@ -13,6 +13,7 @@ import { openStream, post } from '../support/calls.ts'
 import { runCli } from '../support/cli.ts'
 import { startGateway } from '../support/gateway.ts'
 import { policySet } from '../support/policies.ts'
+import { startRedis } from '../support/redis-server.ts'
 import { until } from '../support/until.ts'
 
 const ROOT = fileURLToPath(new URL('../../', import.meta.url))
@@ -71,10 +72,20 @@ describe('serve does not start', () => {
     expect(stderr).toContain(`EADDRINUSE: address already in use 127.0.0.1:${port}`)
   })
 
-  it('without its Redis: exits 3 in bounded time', async () => {
+  it('on a Redis that would evict budgets: exits 1 and says what to set', async () => {
+    await using redis = await startRedis({ args: ['--maxmemory-policy', 'allkeys-lru'] })
+    const { code, stderr } = await serve(await installed(policySet(''), { ledger: { kind: 'redis', url: redis.url } }))
+    expect(code).toBe(1)
+    expect(stderr).toContain('set maxmemory-policy noeviction')
+  })
+
+  it('without its Redis: exits 3 in bounded time, and says that nobody listens there', async () => {
     const dir = await installed(policySet(''), { ledger: { kind: 'redis', url: 'redis://:canary-word@127.0.0.1:1' } })
     const { code, stderr } = await serve(dir)
     expect(code).toBe(3)
+    expect(stderr).toContain(
+      'ledger: nobody listens where the ledger should be (Redis: connect ECONNREFUSED 127.0.0.1:1)',
+    )
     expect(stderr).not.toContain('canary-word')
   })
 

@@ -42,6 +42,7 @@ import {
   settleArguments,
 } from './script-arguments.ts'
 import { loadScripts } from './scripts.ts'
+import { inspectSetup } from './setup.ts'
 import type { Scripts } from './scripts.ts'
 
 export interface RedisLedgerOptions {
@@ -73,6 +74,7 @@ class RedisLedger implements Ledger {
   readonly #keys: Keys
   readonly #scripts: Scripts
   readonly #reaper: Reaper
+  readonly inspect = () => inspectSetup(this.#redis)
 
   constructor(parts: { readonly redis: RedisCommands; readonly keys: Keys; readonly scripts: Scripts }) {
     this.#redis = parts.redis
