@@ -1,6 +1,6 @@
 -- Gives holds of one shard another lease. A hold that is no longer there is not brought back: its id is answered.
 --
--- An extension never shortens: the index of due shards relies on leases ending no earlier than it was told.
+-- An extension never shortens a lease.
 --
 -- Why one script: a hold that expires between the look and the write must stay expired.
 --

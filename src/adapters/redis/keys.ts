@@ -1,10 +1,6 @@
 /**
  * Names of all keys. Each carries the hash tag of a virtual shard, so that one Redis and Redis Cluster use the same keys
  * and an installation can grow from one to the other without renaming anything.
- *
- * The index is the one exception, and holds nothing that is not elsewhere: it says in which shards leases may be due, so
- * that the reaper of one Redis asks a few shards a second and not 1,024. It is written in the same script as the lease,
- * and put right from the leases themselves now and then (see reaper.ts), so losing it delays an expiry and loses none.
  */
 import type { Accumulator } from '../../domain/accumulator.ts'
 import { SHARDS } from '../../domain/accumulator-check.ts'
@@ -19,7 +15,6 @@ export interface Keys {
   leases(shard: number): string
   /** Expired holds of one owner that nobody has settled, by the instant at which they expired. */
   expired(shard: number, owner: string): string
-  readonly index: string
   /** Never there: what asks whether the store takes writes. */
   readonly probe: string
 }
@@ -38,17 +33,12 @@ export function createKeys(prefix = 'L'): Keys {
     record: (shard, id) => tagged(shard, `R:${id}`),
     leases: (shard) => tagged(shard, 'Z'),
     expired: (shard, owner) => tagged(shard, `X:${owner}`),
-    index: `${prefix}:leases`,
     probe: tagged(0, 'probe'),
   }
 }
 
-export function shardName(shard: number): string {
+function shardName(shard: number): string {
   return shard.toString(36)
-}
-
-export function parseShardName(name: string): number {
-  return Number.parseInt(name, 36)
 }
 
 /** The shard that keeps a reservation's record and lease: that of its first charge, so one script sees them together. */

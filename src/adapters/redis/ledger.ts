@@ -27,9 +27,10 @@ import type {
 } from '../../domain/reservation.ts'
 import { LedgerUnavailable } from '../../domain/failures.ts'
 import type { Ledger, SettleOptions } from '../../ports/ledger.ts'
+import { chunksOf } from './chunks.ts'
 import { connectRedis } from './client.ts'
 import type { RedisCommands } from './client.ts'
-import { createKeys, homeShard, shardName } from './keys.ts'
+import { createKeys, homeShard } from './keys.ts'
 import type { Keys } from './keys.ts'
 import { readMarks, writePlan, writeReasserted } from './plan.ts'
 import { Reaper } from './reaper.ts'
@@ -89,8 +90,8 @@ class RedisLedger implements Ledger {
     const home = homeShard(charges)
     const reply = await this.#redis.evaluate(
       this.#scripts.reserve,
-      [this.#keys.record(home, id), this.#keys.leases(home), this.#keys.index, ...this.#accumulatorKeys(charges)],
-      [id, leaseMs, writePlan(request), shardName(home), ...reserveArguments(charges)],
+      [this.#keys.record(home, id), this.#keys.leases(home), ...this.#accumulatorKeys(charges)],
+      [id, leaseMs, writePlan(request), ...reserveArguments(charges)],
     )
     return toReserveOutcome(request, new Reply(reply))
   }
@@ -143,8 +144,8 @@ class RedisLedger implements Ledger {
     const counters = hold.charges.filter(isCounter)
     const reply = await this.#redis.evaluate(
       this.#scripts.reassert,
-      [this.#keys.record(home, hold.id), this.#keys.leases(home), this.#keys.index, ...this.#accumulatorKeys(counters)],
-      [hold.id, leaseMs, writeReasserted(hold), shardName(home), ...reassertArguments(counters)],
+      [this.#keys.record(home, hold.id), this.#keys.leases(home), ...this.#accumulatorKeys(counters)],
+      [hold.id, leaseMs, writeReasserted(hold), ...reassertArguments(counters)],
     )
     return toReassertOutcome(new Reply(reply))
   }
@@ -240,10 +241,4 @@ function toReassertOutcome(reply: Reply): ReassertOutcome {
   if (kind === 'reasserted') return { kind }
   if (kind === 'known') return { kind, state: toRecordState(reply.text()) }
   throw new LedgerUnavailable(`Redis: reassert answered ${JSON.stringify(kind)}`)
-}
-
-function chunksOf<Item>(size: number, items: readonly Item[]): readonly (readonly Item[])[] {
-  return Array.from({ length: Math.ceil(items.length / size) }, (_, index) =>
-    items.slice(index * size, (index + 1) * size),
-  )
 }

@@ -3,21 +3,21 @@
 --
 -- Why one script: an id that is known again must not be held twice.
 --
--- KEYS  1 record, 2 leases of its home shard, 3 index of shards with leases, 4.. hashes of the hold's budgets and
---       concurrency counters (rings and buckets start anew)
--- ARGV  1 reservation id, 2 lease (ms), 3 record as it is to be, 4 home shard as the index names it,
+-- KEYS  1 record, 2 leases of its home shard, 3.. hashes of the hold's budgets and concurrency counters (rings and
+--       buckets start anew)
+-- ARGV  1 reservation id, 2 lease (ms), 3 record as it is to be,
 --       then 5 per accumulator: kind, amount, limit, policy version, kept until (ms, 0 for ever)
 -- Reply {'reasserted'} or {'known', state letter}: then nothing was changed
 
 local FIELDS = 5
-local FIRST = 4
+local FIRST = 3
 
 local known = redis.call('GET', KEYS[1])
 if known then return {'known', string.sub(known, 1, 1)} end
 
-for i = 1, #KEYS - 3 do
+for i = 1, #KEYS - 2 do
   local at = FIRST + (i - 1) * FIELDS
-  local key, kind, kept_until = KEYS[i + 3], ARGV[at + 1], ARGV[at + 5]
+  local key, kind, kept_until = KEYS[i + 2], ARGV[at + 1], ARGV[at + 5]
   -- The spend of a window that is no longer kept is on record in the audit log alone.
   if kept_until == '0' or tonumber(kept_until) > now_ms then
     local state = read_counter(key, tonumber(ARGV[at + 3]), tonumber(ARGV[at + 4]))
@@ -28,7 +28,5 @@ for i = 1, #KEYS - 3 do
   end
 end
 redis.call('SET', KEYS[1], ARGV[3])
-local until_ms = now_ms + tonumber(ARGV[2])
-redis.call('ZADD', KEYS[2], until_ms, ARGV[1])
-redis.call('ZADD', KEYS[3], 'LT', until_ms, ARGV[4])
+redis.call('ZADD', KEYS[2], now_ms + tonumber(ARGV[2]), ARGV[1])
 return {'reasserted'}

@@ -47,6 +47,11 @@ export class Reply {
     return this.#rest(() => this.text())
   }
 
+  /** Positions, each with a text. */
+  pairs(): readonly { readonly position: number; readonly text: string }[] {
+    return this.#rest(() => ({ position: this.integer(), text: this.text() }))
+  }
+
   shortfalls(): readonly Shortfall[] {
     return this.#rest(() => {
       const index = this.integer()

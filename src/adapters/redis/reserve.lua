@@ -3,9 +3,8 @@
 -- Why one script: between a check and its charge no other decision may come, and a decision refused by one accumulator
 -- must leave no trace in any other. The first pass only reads; the second writes, and runs only when nothing refuses.
 --
--- KEYS  1 record of the reservation, 2 leases (zset) of its home shard, 3 index of shards with leases (zset),
---       4.. one hash per accumulator
--- ARGV  1 reservation id, 2 lease (ms), 3 plan (opaque text for the reaper), 4 home shard as the index names it,
+-- KEYS  1 record of the reservation, 2 leases (zset) of its home shard, 3.. one hash per accumulator
+-- ARGV  1 reservation id, 2 lease (ms), 3 plan (opaque text for the reaper),
 --       then 7 per accumulator: kind, amount, limit, policy version, a, b, kept until (ms, 0 for ever)
 --         b budget       a, b: first ms of the calendar window and first ms after it, b = 0: lifetime
 --         c concurrency  a, b: 0
@@ -19,7 +18,7 @@
 -- delayed on its way is refused.
 
 local FIELDS = 7
-local FIRST = 4
+local FIRST = 3
 
 local known = redis.call('GET', KEYS[1])
 if known then return {'duplicate', string.sub(known, 1, 1)} end
@@ -91,7 +90,7 @@ local function charge_bucket(key, state, entry)
 end
 
 local entries, states, short = {}, {}, {}
-for i = 1, #KEYS - 3 do
+for i = 1, #KEYS - 2 do
   local at = FIRST + (i - 1) * FIELDS
   local entry = {
     kind = ARGV[at + 1],
@@ -104,7 +103,7 @@ for i = 1, #KEYS - 3 do
     kept_until = ARGV[at + 7],
   }
   if entry.kind == 'b' and entry.b > 0 and (now_ms < entry.a or now_ms >= entry.b) then return {'stale', now_ms} end
-  local key, limit, version = KEYS[i + 3], tonumber(entry.limit_text), tonumber(entry.version_text)
+  local key, limit, version = KEYS[i + 2], tonumber(entry.limit_text), tonumber(entry.version_text)
   local state = read_accumulator(entry.kind, key, limit, version, entry.a, entry.b)
   if state.limit - (state.debt or state.settled) - state.held - entry.amount < 0 then
     local wait = wait_for(entry.kind, key, state, entry.amount, entry.a, entry.b)
@@ -116,7 +115,7 @@ if #short > 0 then return {'refused', unpack(short)} end
 
 local marks, reply = {}, {}
 for i, entry in ipairs(entries) do
-  local key, state, mark = KEYS[i + 3], states[i], 0
+  local key, state, mark = KEYS[i + 2], states[i], 0
   if entry.kind == 's' then
     charge_ring(key, state, entry)
   elseif entry.kind == 't' then
@@ -131,7 +130,5 @@ end
 
 local marks_text = table.concat(marks, ',')
 redis.call('SET', KEYS[1], 'R|' .. string.format('%.0f', now) .. '|' .. marks_text .. '|' .. ARGV[3])
-local until_ms = now_ms + tonumber(ARGV[2])
-redis.call('ZADD', KEYS[2], until_ms, ARGV[1])
-redis.call('ZADD', KEYS[3], 'LT', until_ms, ARGV[4])
+redis.call('ZADD', KEYS[2], now_ms + tonumber(ARGV[2]), ARGV[1])
 return {'held', now, marks_text, unpack(reply)}

@@ -19,8 +19,7 @@ const PIECES = {
   release: ['clock', 'release'],
   reassert: ['clock', 'accumulators', 'reassert'],
   balances: ['clock', 'accumulators', 'balances'],
-  dueShards: ['clock', 'due-shards'],
-  dueLeases: ['clock', 'due-leases'],
+  due: ['clock', 'due'],
 } as const
 
 type ScriptName = keyof typeof PIECES
@@ -48,7 +47,6 @@ export function loadScripts(read: ReadPiece = readPiece): Scripts {
     release: load('release'),
     reassert: load('reassert'),
     balances: load('balances'),
-    dueShards: load('dueShards'),
-    dueLeases: load('dueLeases'),
+    due: load('due'),
   }
 }
