@@ -32,6 +32,7 @@ import { startHeartbeat } from './upkeep/heartbeat.ts'
 import { createOpenCalls } from './upkeep/open-calls.ts'
 import type { OpenCallRegistry } from './upkeep/open-calls.ts'
 import { startReaper } from './upkeep/reaper.ts'
+import { startReconciler } from './upkeep/reconcile.ts'
 import { startRelease } from './upkeep/release.ts'
 
 /** A running gateway without its sockets. */
@@ -58,6 +59,7 @@ export async function compose(config: Config, secrets: SecretReader, logger: Log
   parts.use(startHeartbeat({ ...world, openCalls }))
   parts.use(startReaper(world))
   parts.use(startRelease({ ...world, openCalls }))
+  parts.use(startReconciler({ ...world, openCalls }))
   metrics.rules.set({ digest: rules.policy.digest, prices: rules.prices.version }, 1)
   let draining = false
   const faces = {

@@ -33,7 +33,7 @@ export function addAuditQuery(audit: Command, cli: Cli): void {
   withSettings(audit.command('query'))
     .description('read records; every filter that is given must hold')
     .option('--type <type>', `one of ${RECORD_TYPES.join(', ')}`)
-    .option('--outcome <word>', 'admit or refuse for decisions; ok, client_abort, crash... for settlements')
+    .option('--outcome <word>', 'admit or refuse for decisions; ok, client_abort, crash, expired... for settlements')
     .option('--code <code>', 'code of a refusal, e.g. budget_exhausted')
     .option('--tenant <name>')
     .option('--team <name>')
@@ -110,7 +110,7 @@ function row(record: AuditRecord): readonly string[] {
   const usd = record.type === 'settle' ? membersOf(record['usd'])['act'] : membersOf(record['est'])['usd']
   const outcome = textOf(dec['out']) || textOf(record['out'])
   const model = textOf(mdl['served']) || textOf(mdl['req'])
-  const id = textOf(membersOf(record['ref'])['id']) || record.id
+  const id = textOf(membersOf(record['ref'])['id']) || textOf(membersOf(record['req'])['id']) || record.id
   const cells = [
     outcome,
     textOf(dec['code']),

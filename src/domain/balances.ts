@@ -1,6 +1,7 @@
 /**
  * What the log says was settled: a fold of settlements into the balance of each budget accumulator.
  */
+import type { Charge } from './accumulator.ts'
 import type { RecordDraft, RecordValue } from './audit-record.ts'
 import { parseFormattedUsd, toAmount } from './money.ts'
 import { mayBeOpen } from './window-name.ts'
@@ -16,11 +17,19 @@ export interface SettledBalance {
 }
 
 /** The amount a record wrote for one charge: dollars as a decimal string, everything else as an integer. */
-export function readAmount(value: RecordValue | undefined): number {
+function readAmount(value: RecordValue | undefined): number {
   // No charge is negative: a record that says so gives nothing back.
   if (typeof value === 'number') return Math.max(0, value)
   const usd = typeof value === 'string' ? parseFormattedUsd(value) : undefined
   return usd === undefined || usd < 0n ? 0 : toAmount(usd)
+}
+
+/** What a settlement says that each of these charges became; one that it does not name is what was held. */
+export function settledAmounts(record: RecordDraft, charges: readonly Charge[]): readonly number[] {
+  const acts = new Map(
+    listOf(record['bkt']).map((entry) => [membersOf(entry)['id'], readAmount(membersOf(entry)['act'])]),
+  )
+  return charges.map(({ accumulator, amount }) => acts.get(accumulator.key) ?? amount)
 }
 
 /** Adds a settlement to the balances of windows that can still be charged at `nowMs`. */

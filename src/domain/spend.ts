@@ -2,6 +2,7 @@
  * Spend is a fold of settlements by dimensions that exclude each other, so the parts always sum to the whole.
  */
 import type { AuditRecord } from './audit-record.ts'
+import { startedMsOf } from './call-id.ts'
 import { addUsd, parseFormattedUsd, toNanoUsd, ZERO_USD } from './money.ts'
 import type { NanoUsd } from './money.ts'
 import { membersOf, textOf } from './record-members.ts'
@@ -89,13 +90,13 @@ export function spendBy(by: readonly SpendDimension[], fromMs: number, untilMs: 
 
 /** The call a record is about, when it is one that spends. */
 function callOf(record: AuditRecord): string | undefined {
-  if (record.type === 'settle') return textOf(membersOf(record['ref'])['id'])
+  // A hold whose decision was never recorded refers to none: its request is all that is known.
+  if (record.type === 'settle') return textOf(membersOf(record['ref'])['id']) || textOf(membersOf(record['req'])['id'])
   return record.type === 'decision' && membersOf(record['dec'])['out'] === 'admit' ? record.id : undefined
 }
 
 function within(callId: string, fromMs: number, untilMs: number): boolean {
-  // A UUIDv7 begins with its time: 48 bits of epoch milliseconds (RFC 9562, section 5.7).
-  const startedMs = Number.parseInt(callId.replaceAll('-', '').slice(0, 12), 16)
+  const startedMs = startedMsOf(callId)
   return startedMs >= fromMs && startedMs < untilMs
 }
 

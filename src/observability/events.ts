@@ -106,6 +106,10 @@ export function createEvents(logger: Logger, metrics: Metrics, nowMs = () => per
       metrics.holds.inc({ event: 'lost' }, count)
       logger.warn({ count }, 'open calls whose holds are gone')
     },
+    holdsReconciled(count) {
+      metrics.holds.inc({ event: 'reconciled' }, count)
+      logger.warn({ count }, 'expired holds are settled as the log has them')
+    },
     holdsReasserted(count) {
       metrics.holds.inc({ event: 'reasserted' }, count)
       logger.warn({ count }, 'holds that the ledger had lost are held again')

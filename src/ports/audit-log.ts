@@ -23,6 +23,6 @@ export interface AuditLog extends AsyncDisposable {
   writable(): boolean
   /** Verification key in C2SP vkey form and the receipt keys as a JWKS. */
   keys(): { readonly vkey: string; readonly jwks: { readonly keys: readonly Record<string, unknown>[] } }
-  /** Reads the log from its beginning, in order. */
-  records(): AsyncIterable<AuditRecord>
+  /** Reads the log in order; with `sinceMs` (epoch), stretches that are older as a whole may be left out. */
+  records(reading?: { readonly sinceMs?: number }): AsyncIterable<AuditRecord>
 }

@@ -20,6 +20,8 @@ export interface Events {
   auditFailed(error: unknown): void
   holdsExpired(count: number): void
   holdsLost(count: number): void
+  /** Expired holds of this node's calls that its log accounts for now. */
+  holdsReconciled(count: number): void
   /** Open calls whose holds the ledger had lost, and holds again. */
   holdsReasserted(count: number): void
   /** Something that should not happen did; the call was answered with a plain 500. */

@@ -3,12 +3,12 @@
  * the ledger settled them or else at their bound, and a ledger that forgets on exit gets back what the log says was spent.
  */
 import type { AuditRecord } from '../domain/audit-record.ts'
-import { foldSettlement, readAmount } from '../domain/balances.ts'
+import { foldSettlement, settledAmounts } from '../domain/balances.ts'
 import type { SettledBalance } from '../domain/balances.ts'
 import type { Clock, Ids } from '../ports.ts'
 import type { AuditLog } from '../ports/audit-log.ts'
 import type { Ledger } from '../ports/ledger.ts'
-import { listOf, membersOf, textOf } from '../domain/record-members.ts'
+import { membersOf, textOf } from '../domain/record-members.ts'
 import { closingRecord } from '../domain/settlement-note.ts'
 
 export interface Recovered {
@@ -67,10 +67,6 @@ async function settleAgain(recent: readonly AuditRecord[], ledger: Ledger): Prom
     if (typeof id !== 'string') continue
     const hold = await ledger.find(id)
     if (hold === undefined) continue
-    const acts = new Map(
-      listOf(record['bkt']).map((entry) => [membersOf(entry)['id'], readAmount(membersOf(entry)['act'])]),
-    )
-    const amounts = hold.charges.map((charge) => acts.get(charge.accumulator.key) ?? charge.amount)
-    await ledger.settle(hold, amounts)
+    await ledger.settle(hold, settledAmounts(record, hold.charges))
   }
 }

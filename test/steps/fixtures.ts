@@ -40,6 +40,7 @@ function recordingEvents() {
     auditFailed: tell('auditFailed'),
     holdsExpired: tell('holdsExpired'),
     holdsLost: tell('holdsLost'),
+    holdsReconciled: tell('holdsReconciled'),
     holdsReasserted: tell('holdsReasserted'),
     unexpected: tell('unexpected'),
   }

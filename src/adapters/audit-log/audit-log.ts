@@ -202,8 +202,8 @@ class ThreadedAuditLog implements OpenedAuditLog {
   }
 
   /** As far as acknowledged when reading begins. */
-  records(): AsyncIterable<AuditRecord> {
-    return readRecords(this.dir, { end: this.#size })
+  records(reading: { readonly sinceMs?: number } = {}): AsyncIterable<AuditRecord> {
+    return readRecords(this.dir, { ...reading, end: this.#size })
   }
 
   [Symbol.asyncDispose](): Promise<void> {

@@ -131,9 +131,21 @@ describe('on the clock of Redis', () => {
     expect(await client.zcard('L:{v7}:Z')).toBe(0)
   })
 
+  test('the list of expired holds is read without changing a byte, and empty again leaves no key', async () => {
+    const held = await hold(ledger, [take(lifetime(100), 30)], { leaseMs: 1 })
+    await vi.waitUntil(async () => (await ledger.reap(10)).length > 0)
+    const before = await dump()
+    expect(await ledger.expired(held.owner, 10)).toEqual([held])
+    expect(await ledger.expired('nobody', 10)).toEqual([])
+    expect(await dump()).toEqual(before)
+    expect(await client.exists(`L:{v7}:X:${held.owner}`)).toBe(1)
+    await ledger.settle(held, [30])
+    expect(await client.keys('L:*:X:*')).toEqual([])
+  })
+
   test('a lease that was extended after it was found overdue is not charged', async () => {
     const held = await hold(ledger, [take(lifetime(100), 30)])
-    const keys = [`L:{v7}:R:${held.id}`, 'L:{v7}:Z', 'L:{v7}:b:rule|budget']
+    const keys = [`L:{v7}:R:${held.id}`, 'L:{v7}:Z', 'L:{v7}:X:test/audit/log', 'L:{v7}:b:rule|budget']
     const expire = loadScripts().expire.text
     const before = await dump()
     expect(await client.eval(expire, keys.length, ...keys, held.id, 1_000, 1_000, 'b', 30, 1)).toBe('live')

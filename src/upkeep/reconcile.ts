@@ -1,0 +1,104 @@
+/**
+ * What becomes of a hold that expired: the ledger charged it in full, and its owner's log says what is true. Only the owner
+ * looks, because only it knows which of its calls still go on. A look writes nothing when there is nothing to do.
+ */
+import type { AuditRecord, RecordDraft } from '../domain/audit-record.ts'
+import { settledAmounts } from '../domain/balances.ts'
+import { callOf, startedMsOf } from '../domain/call-id.ts'
+import { expiredRecord } from '../domain/expired-record.ts'
+import { settlesOf } from '../domain/audit-record.ts'
+import type { Hold, ReservationId } from '../domain/reservation.ts'
+import { closingRecord } from '../domain/settlement-note.ts'
+import type { World } from '../ports.ts'
+import { every } from './every.ts'
+import type { OpenCallRegistry } from './open-calls.ts'
+
+/** How often: expired holds are rare, and nobody waits for them. */
+const RECONCILE_EVERY_MS = 60_000
+
+/** Holds of one look, with two records each: bounds its memory (about 12 MB). The rest waits for the next look. */
+const RECONCILE_MAX = 2_000
+
+/**
+ * The log is read from this long before the oldest of the calls: the clock of a node may have been set back in between, and
+ * segments end where they end.
+ */
+const READ_BEFORE_MS = 3_600_000
+
+type Reconciling = Pick<World, 'auditLog' | 'ids' | 'ledger' | 'rules'> & {
+  readonly openCalls: Pick<OpenCallRegistry, 'calls'>
+}
+
+export interface Reconciled {
+  /** The log had a settlement that the ledger had not. */
+  readonly corrected: number
+  /** The log had a decision and nothing else: it is settled at its bound now. */
+  readonly closed: number
+  /** The log had nothing: what was charged is on record now. */
+  readonly recorded: number
+}
+
+/** What the log has of one reservation. */
+interface OnRecord {
+  decision?: AuditRecord
+  settlement?: AuditRecord
+}
+
+export function startReconciler(world: Reconciling & Pick<World, 'events'>): Disposable {
+  return every(RECONCILE_EVERY_MS, async () => {
+    try {
+      const { corrected, closed, recorded } = await reconcile(world)
+      if (corrected + closed + recorded > 0) world.events.holdsReconciled(corrected + closed + recorded)
+    } catch (error) {
+      world.events.ledgerFailed('reconcile', error)
+    }
+  })
+}
+
+/** Accounts for the expired holds of this log's own calls. Stops at the first failure; what is left is found again. */
+export async function reconcile(world: Reconciling): Promise<Reconciled> {
+  const done = { corrected: 0, closed: 0, recorded: 0 }
+  const expired = await world.ledger.expired(world.auditLog.origin, RECONCILE_MAX)
+  // A call that goes on settles late by itself. This is asked after the list was read: what is not open by now never is again.
+  const open = new Set(world.openCalls.calls().map(({ hold }) => hold.id))
+  const holds = expired.filter(({ id }) => !open.has(id))
+  if (holds.length === 0) return done
+  const known = await lookUp(holds, world)
+  for (const hold of holds) done[await account(hold, known.get(hold.id) ?? {}, world)] += 1
+  return done
+}
+
+/** The record comes first: when the ledger is not reached after it, the next look finds the record and settles by it. */
+async function account(hold: Hold, found: OnRecord, world: Reconciling): Promise<keyof Reconciled> {
+  const { settlement, decision } = found
+  if (settlement !== undefined) {
+    await world.ledger.settle(hold, settledAmounts(settlement, hold.charges))
+    return 'corrected'
+  }
+  const record = decision === undefined ? unrecorded(hold, world) : closingRecord(decision, world.ids.next(), undefined)
+  await world.auditLog.append(record)
+  await world.ledger.settle(hold, settledAmounts(record, hold.charges))
+  return decision === undefined ? 'recorded' : 'closed'
+}
+
+function unrecorded(hold: Hold, { ids, rules }: Reconciling): RecordDraft {
+  return expiredRecord(hold, ids.next(), rules.policy())
+}
+
+/** One reading of the log, from before the oldest of these calls. */
+async function lookUp(
+  holds: readonly Hold[],
+  { auditLog }: Reconciling,
+): Promise<ReadonlyMap<ReservationId, OnRecord>> {
+  const known = new Map<ReservationId, OnRecord>(holds.map(({ id }) => [id, {}]))
+  const began = holds.map(({ id }) => startedMsOf(callOf(id)))
+  const sinceMs = Math.max(0, Math.min(...began.map((ms) => (Number.isNaN(ms) ? 0 : ms))) - READ_BEFORE_MS)
+  for await (const record of auditLog.records({ sinceMs })) {
+    const id = record['rsv']
+    const entry = typeof id === 'string' ? known.get(id) : undefined
+    if (entry === undefined) continue
+    if (record.type === 'settle') entry.settlement = record
+    else if (settlesOf(record).kind === 'opens') entry.decision = record
+  }
+  return known
+}
