@@ -11,16 +11,28 @@ import type { RedisOptions } from 'ioredis'
 import { LedgerUnavailable } from '../../domain/failures.ts'
 import { AnswerBound } from './answer-bound.ts'
 import { createBreaker } from './breaker.ts'
+import { ALL_SHARDS } from './keys.ts'
 import { isReply, mustReconnect, unavailable, wasNeverSent } from './redis-fault.ts'
 import type { Script } from './scripts.ts'
 
 export type Argument = string | number
 
+/** A server that takes writes, and the shards that it has. */
+export interface Store {
+  /** Any one of its shards: keys of this shard lead to this server. */
+  readonly representative: number
+  readonly shards: readonly number[]
+}
+
 /** What the ledger needs of Redis; a Cluster can stand behind it. */
 export interface RedisCommands extends AsyncDisposable {
+  /** Whether a command may name the keys of one shard alone, because shards are in slots of their own. */
+  readonly isSlotted: boolean
+  /** The servers as they are known now. One Redis is one store with all shards. */
+  stores(): Promise<readonly Store[]>
   /** Runs a script where its keys are. */
   evaluate(script: Script, keys: readonly string[], args: readonly Argument[]): Promise<unknown>
-  /** Reads, sent together and answered in order; not one atomic step. */
+  /** Reads, each where its first key is, sent together and answered in order; not one atomic step. */
   read(commands: readonly (readonly [name: string, ...args: Argument[]])[]): Promise<readonly unknown[]>
 }
 
@@ -68,6 +80,7 @@ export function connectRedis(options: { readonly url: string; readonly commandTi
 }
 
 class OneRedis implements RedisCommands {
+  readonly isSlotted = false
   readonly #redis: Redis
   readonly #commandTimeoutMs: number
   readonly #bound: AnswerBound
@@ -95,6 +108,10 @@ class OneRedis implements RedisCommands {
       'close',
       () => (this.#lastFailure ??= new LedgerUnavailable('connection lost', { fault: 'connection_lost' })),
     )
+  }
+
+  async stores(): Promise<readonly Store[]> {
+    return [{ representative: 0, shards: ALL_SHARDS }]
   }
 
   async evaluate(script: Script, keys: readonly string[], args: readonly Argument[]): Promise<unknown> {
