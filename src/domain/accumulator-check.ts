@@ -55,7 +55,10 @@ export function assertOwner(owner: string): void {
 function assertShape(field: string, shape: AccumulatorShape): void {
   switch (shape.kind) {
     case 'budget':
+      if (shape.keptMs !== undefined) assertKeptMs(field, shape.keptMs)
       if (shape.window === null) return
+      if (shape.keptMs !== undefined)
+        fail(`${field}.keptMs`, 'only a budget without a window is kept after its last use')
       assertWhole(`${field}.window.startMs`, shape.window.startMs, { min: 0 })
       return assertWhole(`${field}.window.endMs`, shape.window.endMs, { min: shape.window.startMs + 1 })
     case 'concurrency':
@@ -66,7 +69,13 @@ function assertShape(field: string, shape: AccumulatorShape): void {
     case 'bucket':
       assertWhole(`${field}.amount`, shape.amount, { min: 1 })
       return assertWhole(`${field}.periodMs`, shape.periodMs, { min: 1, max: HORIZON_MS })
+    case 'span':
+      return assertKeptMs(field, shape.keptMs)
   }
+}
+
+function assertKeptMs(field: string, keptMs: number): void {
+  assertWhole(`${field}.keptMs`, keptMs, { min: 1, max: HORIZON_MS })
 }
 
 function assertKey(field: string, key: string): void {
@@ -82,7 +91,8 @@ export function assertAccumulator(field: string, accumulator: Accumulator): void
   const { key, shard, shape, limit, limitVersion } = accumulator
   assertKey(`${field}.key`, key)
   assertWhole(`${field}.shard`, shard, { min: 0, max: SHARDS - 1 })
-  assertWhole(`${field}.limit`, limit, { min: 0 })
+  // What begins now must end at an instant that is an exact integer.
+  assertWhole(`${field}.limit`, limit, { min: 0, ...(shape.kind === 'span' && { max: HORIZON_MS }) })
   assertWhole(`${field}.limitVersion`, limitVersion, { min: 0 })
   assertShape(`${field}.shape`, shape)
   sound.add(accumulator)
@@ -91,9 +101,9 @@ export function assertAccumulator(field: string, accumulator: Accumulator): void
 /** Texts for errors are made only for a charge that is at fault: every call passes through here. */
 function assertCharge(index: number, { accumulator, amount }: Charge): void {
   if (!sound.has(accumulator)) assertAccumulator(`charges[${index}].accumulator`, accumulator)
-  const isPlace = accumulator.shape.kind === 'concurrency'
-  if (isPlace ? amount === 1 : Number.isSafeInteger(amount) && amount >= 0) return
-  assertWhole(`charges[${index}].amount`, amount, isPlace ? { min: 1, max: 1 } : { min: 0 })
+  const isOne = accumulator.shape.kind === 'concurrency' || accumulator.shape.kind === 'span'
+  if (isOne ? amount === 1 : Number.isSafeInteger(amount) && amount >= 0) return
+  assertWhole(`charges[${index}].amount`, amount, isOne ? { min: 1, max: 1 } : { min: 0 })
 }
 
 /**

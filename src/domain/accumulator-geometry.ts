@@ -5,6 +5,8 @@ import type { AccumulatorShape, CalendarWindow } from './accumulator.ts'
 
 type Sliding = Extract<AccumulatorShape, { kind: 'sliding' }>
 type Bucket = Extract<AccumulatorShape, { kind: 'bucket' }>
+type Budget = Extract<AccumulatorShape, { kind: 'budget' }>
+type Span = Extract<AccumulatorShape, { kind: 'span' }>
 
 const HOUR_MS = 3_600_000
 const DAY_MS = 24 * HOUR_MS
@@ -41,6 +43,17 @@ export const HORIZON_MS = 3_650 * DAY_MS
 export function windowKeptUntilMs(window: CalendarWindow): number {
   const isShort = window.endMs - window.startMs <= HOUR_MS
   return window.endMs + (isShort ? SHORT_WINDOW_KEPT_MS : LONG_WINDOW_KEPT_MS)
+}
+
+/** Instant after which a budget that was used at `nowMs` is no longer kept; null for ever. */
+export function budgetKeptUntilMs({ window, keptMs }: Budget, nowMs: number): number | null {
+  if (window !== null) return windowKeptUntilMs(window)
+  return keptMs === undefined ? null : nowMs + keptMs
+}
+
+/** Instant after which a span of `limitMs` that began at `beganMs` is no longer kept. */
+export function spanKeptUntilMs(shape: Span, beganMs: number, limitMs: number): number {
+  return beganMs + limitMs + shape.keptMs
 }
 
 /** For windows whose start is not known any more: keeps at least as long as {@link windowKeptUntilMs}. */

@@ -22,5 +22,6 @@ function nameOf({ key, shape }: Accumulator): string {
   if (shape.kind === 'budget') return `b:${key}`
   if (shape.kind === 'concurrency') return `c:${key}`
   if (shape.kind === 'sliding') return `s${shape.windowMs}.${shape.slots}:${key}`
+  if (shape.kind === 'span') return `d:${key}`
   return `t${shape.amount}.${shape.periodMs}:${key}`
 }

@@ -22,7 +22,8 @@ export interface Hold {
   /** Instant of the reservation by the ledger's own clock, in epoch microseconds. */
   readonly atUs: number
   /**
-   * Per charge: for buckets the debt after the charge plus all refunds so far (the safe refund needs it), else 0. Zero
+   * Per charge: for buckets the debt after the charge plus all refunds so far (the safe refund needs it), for spans the
+   * instant at which they began (epoch milliseconds), else 0. Zero
    * when unknown, which only means that nothing is refunded to the bucket. {@link REASSERTED_MARK} for rings and buckets
    * of a hold that a store had lost.
    */
@@ -37,11 +38,18 @@ export interface Hold {
  */
 export const REASSERTED_MARK = -1
 
-/** The marks of a hold that a store had lost. */
-export function reassertedMarks(charges: readonly Charge[]): readonly number[] {
-  return charges.map(({ accumulator: { shape } }) =>
-    shape.kind === 'sliding' || shape.kind === 'bucket' ? REASSERTED_MARK : 0,
-  )
+/** The marks of a hold that a store had lost: a span goes on from where it began. */
+export function reassertedMarks(hold: Pick<Hold, 'charges' | 'marks' | 'atUs'>): readonly number[] {
+  return hold.charges.map(({ accumulator: { shape } }, index) => {
+    if (shape.kind === 'span') return beganMs(hold, index)
+    return shape.kind === 'sliding' || shape.kind === 'bucket' ? REASSERTED_MARK : 0
+  })
+}
+
+/** When the span began that the charge of this index is on; a hold without marks began it, as far as is known. */
+export function beganMs({ marks, atUs }: Pick<Hold, 'marks' | 'atUs'>, index: number): number {
+  const mark = marks[index] ?? 0
+  return mark > 0 ? mark : Math.floor(atUs / 1_000)
 }
 
 /** One accumulator that has no room. */

@@ -54,7 +54,7 @@ function describe(charge: StandingCharge, state: State): object {
 }
 
 /**
- * How much there is in how much time; null for places and lifetimes. A bucket refills by `amount` in it, and its `limit` is
+ * How much there is in how much time; null for places, lifetimes and spans. A bucket refills by `amount` in it, and its `limit` is
  * the most there can be at once; for all others the two are the same.
  */
 function describeWindow(
@@ -67,6 +67,7 @@ function describeWindow(
       if (shape.window === null) return null
       return { seconds: (shape.window.endMs - shape.window.startMs) / 1_000, amount: write(limit) }
     case 'concurrency':
+    case 'span':
       return null
     case 'sliding':
       return { seconds: shape.windowMs / 1_000, amount: write(limit) }

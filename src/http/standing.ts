@@ -31,7 +31,8 @@ export function standingsOf(facts: Facts, taken: boolean): readonly Standing[] {
 
 function standing(charge: PlannedCharge, state: AccumulatorState, taken: boolean, nowMs: number): Standing {
   const { shape } = charge.accumulator
-  const drawn = taken ? charge.amount : 0
+  // Time is taken by the clock alone.
+  const drawn = taken && shape.kind !== 'span' ? charge.amount : 0
   const remaining = Math.max(0, Math.floor(state.limit - state.settled - state.held - drawn))
   return { charge, limit: state.limit, remaining, resetMs: resetAfter(shape, state.settled + drawn, nowMs) }
 }
@@ -41,6 +42,7 @@ function resetAfter(shape: AccumulatorShape, used: number, nowMs: number): numbe
     case 'budget':
       return shape.window === null ? undefined : Math.max(0, shape.window.endMs - nowMs)
     case 'concurrency':
+    case 'span':
       return undefined
     case 'sliding':
       return used > 0 ? shape.windowMs : 0
@@ -55,6 +57,7 @@ export function wholeAfterMs(shape: AccumulatorShape, limit: number): number | u
     case 'budget':
       return shape.window === null ? undefined : shape.window.endMs - shape.window.startMs
     case 'concurrency':
+    case 'span':
       return undefined
     case 'sliding':
       return shape.windowMs

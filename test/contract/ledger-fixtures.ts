@@ -37,6 +37,13 @@ export const ring = (limit: number, details?: Partial<Accumulator>) =>
 export const bucket = (limit: number, details?: Partial<Accumulator>) =>
   accumulator({ kind: 'bucket', amount: 1, periodMs: 1_000 }, limit, details)
 
+/** `limit` is the length in milliseconds. */
+export const span = (limit: number, details?: Partial<Accumulator>) =>
+  accumulator({ kind: 'span', keptMs: 24 * HOUR }, limit, details)
+/** A budget of a run: without a window, and forgotten a day after its last use. */
+export const run = (limit: number, details?: Partial<Accumulator>) =>
+  accumulator({ kind: 'budget', window: null, keptMs: 24 * HOUR }, limit, { key: 'rule|run', ...details })
+
 export function take(accumulator: Accumulator, amount = 1): Charge {
   return { accumulator, amount }
 }

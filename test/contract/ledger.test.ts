@@ -1,6 +1,7 @@
 import { openMemory, openRedis } from '../support/ledgers.ts'
 import { ledgerExpiryContract } from './ledger-expired.ts'
 import { ledgerLossContract } from './ledger-lost.ts'
+import { ledgerRunContract } from './ledger-runs.ts'
 import { ledgerTimeContract } from './ledger-time.ts'
 import { ledgerWindowContract } from './ledger-windows.ts'
 import { ledgerContract } from './ledger.ts'
@@ -11,6 +12,7 @@ const CONTRACTS = [
   ledgerLossContract,
   ledgerWindowContract,
   ledgerExpiryContract,
+  ledgerRunContract,
 ] as const
 
 for (const contract of CONTRACTS) {

@@ -3,6 +3,7 @@
  */
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest'
 
+import { ACCUMULATORS_MAX } from '../../src/domain/accumulator.ts'
 import type { Accumulator } from '../../src/domain/accumulator.ts'
 import type { Hold } from '../../src/domain/reservation.ts'
 import type { Ledger } from '../../src/ports/ledger.ts'
@@ -131,8 +132,10 @@ export function ledgerContract(name: string, open: () => Promise<LedgerUnderTest
       })
 
       test('more accumulators than one decision may touch are a clear error', async () => {
-        const charges = Array.from({ length: 41 }, (_, index) => take(lifetime(5, { key: `k${index}` })))
-        await expect(ledger.reserve(asks(charges))).rejects.toThrow('at most 40')
+        const charges = Array.from({ length: ACCUMULATORS_MAX + 1 }, (_, index) =>
+          take(lifetime(5, { key: `k${index}` })),
+        )
+        await expect(ledger.reserve(asks(charges))).rejects.toThrow(`at most ${ACCUMULATORS_MAX}`)
         await expect(ledger.reserve(asks([], { id: 'two words' }))).rejects.toThrow('id')
       })
     })

@@ -2,6 +2,7 @@
  * All accumulators of one process, by kind. `charge` looks at every one first and writes only when none refuses.
  */
 import type { Accumulator, AccumulatorState, Charge } from '../../domain/accumulator.ts'
+import { beganMs } from '../../domain/reservation.ts'
 import type { Hold, Shortfall } from '../../domain/reservation.ts'
 import { correctBucket, judgeBucket } from './bucket.ts'
 import type { Bucket, BucketCharge } from './bucket.ts'
@@ -10,6 +11,8 @@ import type { Counter, CounterCharge } from './counter.ts'
 import { correctRing, judgeRing } from './ring.ts'
 import type { Ring, RingCharge } from './ring.ts'
 import { createShelf } from './shelf.ts'
+import { beginSpan, judgeSpan } from './span.ts'
+import type { Span, SpanCharge } from './span.ts'
 import type { Verdict } from './verdict.ts'
 
 export type ChargeOutcome =
@@ -35,6 +38,10 @@ function isCounter(charge: Charge): charge is CounterCharge {
   return charge.accumulator.shape.kind === 'budget' || charge.accumulator.shape.kind === 'concurrency'
 }
 
+function isSpan(charge: Charge): charge is SpanCharge {
+  return charge.accumulator.shape.kind === 'span'
+}
+
 /** The compiler knows that there is none. */
 function unknownKind({ accumulator }: Charge): never {
   throw new TypeError(`accumulator ${accumulator.key}: no ledger counts a ${accumulator.shape.kind}`)
@@ -52,6 +59,7 @@ class Accumulators {
   readonly #counters = createShelf<Counter>()
   readonly #rings = createShelf<Ring>()
   readonly #buckets = createShelf<Bucket>()
+  readonly #spans = createShelf<Span>()
 
   charge(charges: readonly Charge[], nowUs: number): ChargeOutcome {
     const nowMs = Math.floor(nowUs / 1_000)
@@ -62,9 +70,12 @@ class Accumulators {
     return { kind: 'charged', states: verdicts.map(({ state }) => state), marks }
   }
 
-  /** Holds counters again, without a limit check; a window that is no longer kept is gone at once. */
+  /** Holds counters again, without a limit check, and begins spans where they began; what is no longer kept is gone. */
   reassert(hold: Hold, nowMs: number): void {
-    for (const charge of hold.charges) if (isCounter(charge)) judgeCounter(this.#counters, charge, nowMs).take()
+    for (const [index, charge] of hold.charges.entries()) {
+      if (isCounter(charge)) judgeCounter(this.#counters, charge, nowMs).take()
+      if (isSpan(charge)) beginSpan(this.#spans, charge, beganMs(hold, index), nowMs)
+    }
   }
 
   /** Answers how many budgets were charged more than they held. */
@@ -80,7 +91,7 @@ class Accumulators {
     return overshoot
   }
 
-  /** Budgets are charged in full, places become free; rings and buckets were charged at the reservation. */
+  /** Budgets are charged in full, places become free; all others were charged at the reservation. */
   expire(hold: Hold, nowMs: number): void {
     for (const charge of hold.charges) {
       if (!isCounter(charge)) continue
@@ -101,16 +112,18 @@ class Accumulators {
     this.#counters.sweep(nowMs)
     this.#rings.sweep(nowMs)
     this.#buckets.sweep(nowMs)
+    this.#spans.sweep(nowMs)
   }
 
   size(): number {
-    return this.#counters.size + this.#rings.size + this.#buckets.size
+    return this.#counters.size + this.#rings.size + this.#buckets.size + this.#spans.size
   }
 
   #judge(charge: Charge, nowUs: number): Verdict {
     if (isRing(charge)) return judgeRing(this.#rings, charge, nowUs)
     if (isBucket(charge)) return judgeBucket(this.#buckets, charge, nowUs)
     if (isCounter(charge)) return judgeCounter(this.#counters, charge, Math.floor(nowUs / 1_000))
+    if (isSpan(charge)) return judgeSpan(this.#spans, charge, Math.floor(nowUs / 1_000))
     return unknownKind(charge)
   }
 
@@ -127,6 +140,7 @@ class Accumulators {
     if (isRing(charge)) return correctRing(this.#rings, charge, settlement)
     if (isBucket(charge)) return correctBucket(this.#buckets, charge, settlement)
     if (isCounter(charge)) return this.#settleCounter(charge, settlement)
+    if (isSpan(charge)) return
     unknownKind(charge)
   }
 

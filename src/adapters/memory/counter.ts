@@ -5,7 +5,7 @@
  * never grows, and settled spend never passes the limit.
  */
 import type { AccumulatorShape, AccumulatorState, Charge } from '../../domain/accumulator.ts'
-import { IDLE_COUNTER_MS, restoredWindowKeptUntilMs, windowKeptUntilMs } from '../../domain/accumulator-geometry.ts'
+import { IDLE_COUNTER_MS, budgetKeptUntilMs, restoredWindowKeptUntilMs } from '../../domain/accumulator-geometry.ts'
 import { accumulatorName } from '../../domain/accumulator-name.ts'
 import type { Shelf } from './shelf.ts'
 import { limitInForce } from './verdict.ts'
@@ -28,7 +28,7 @@ const EMPTY: Counter = { settled: 0, held: 0, inForce: undefined }
 
 function keptUntilMs(shape: CounterShape, counter: Counter, nowMs: number): number | null {
   if (shape.kind === 'concurrency') return counter.held > 0 ? null : nowMs + IDLE_COUNTER_MS
-  return shape.window && windowKeptUntilMs(shape.window)
+  return budgetKeptUntilMs(shape, nowMs)
 }
 
 /** True when the ledger's clock is outside of the window that the caller computed. */
@@ -62,9 +62,14 @@ export function judgeCounter(counters: Counters, charge: CounterCharge, nowMs: n
   }
 }
 
+/** Whether a counter that is not there comes to be by a settlement: only one that is kept for ever. */
+function isForEver(shape: CounterShape): boolean {
+  return shape.kind === 'budget' && shape.window === null && shape.keptMs === undefined
+}
+
 /**
- * Frees `free` of what is held and adds `add` to what is settled (negative to correct an expired hold). A window that is
- * no longer kept is not brought back: it would have no end, and its spend is on record in the audit log.
+ * Frees `free` of what is held and adds `add` to what is settled (negative to correct an expired hold). A counter that is
+ * no longer kept is not brought back: its time is over, and its spend is on record in the audit log.
  */
 export function postCounter(
   counters: Counters,
@@ -74,7 +79,7 @@ export function postCounter(
   const { shape } = charge.accumulator
   const name = accumulatorName(charge.accumulator)
   const counter = counters.get(name, change.nowMs)
-  if (!counter && (shape.kind === 'concurrency' || shape.window !== null)) return
+  if (!counter && !isForEver(shape)) return
   const { settled, held, inForce } = counter ?? EMPTY
   const after = { settled: settled + change.add, held: Math.max(0, held - change.free), inForce }
   counters.put(name, after, keptUntilMs(shape, after, change.nowMs))

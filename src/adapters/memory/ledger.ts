@@ -210,7 +210,7 @@ class InProcessLedger implements MemoryLedger {
     if (state) return { kind: 'known', state }
     this.#accumulators.reassert(hold, nowMs)
     const { id, charges, atUs, owner } = hold
-    const again: Hold = { id, charges, atUs, marks: reassertedMarks(charges), owner }
+    const again: Hold = { id, charges, atUs, marks: reassertedMarks(hold), owner }
     this.#held.set(id, { hold: again, untilMs: nowMs + leaseMs })
     return { kind: 'reasserted' }
   }

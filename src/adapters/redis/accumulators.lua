@@ -1,4 +1,4 @@
--- Stands before every script that reads accumulators: how each of the four kinds is read at `now`. Reading writes nothing.
+-- Stands before every script that reads accumulators: how each of the five kinds is read at `now`. Reading writes nothing.
 --
 -- Amounts are whole numbers up to 2^53 - 1, which a Lua double holds exactly. They are never concatenated into a string:
 -- `..` prints 14 digits. `redis.call` prints 17, and integer replies keep them whole.
@@ -6,6 +6,7 @@
 -- Hash fields
 --   b budget, c concurrency   s settled   r held
 --   s sliding                 i newest sub-window   t total   0..N what each sub-window holds
+--   d span                    i instant at which it began (ms)
 --   t bucket                  d debt   t instant of the debt (us)   f all refunds   c creation (us)
 --   all                       l limit   v policy version that set it
 
@@ -81,7 +82,23 @@ local function read_bucket(key, limit, version, rate)
   }
 end
 
+-- A clock that stepped back gives no time back.
+local function read_span(key, limit, version)
+  local value = redis.call('HMGET', key, 'i', 'l', 'v')
+  local in_force, store = limit_in_force(limit, version, value[2], value[3])
+  local began = tonumber(value[1]) or now_ms
+  return {
+    limit = in_force,
+    store = store,
+    settled = math.max(0, now_ms - began),
+    held = 0,
+    exists = value[1] ~= false,
+    began = began,
+  }
+end
+
 local function read_accumulator(kind, key, limit, version, a, b)
+  if kind == 'd' then return read_span(key, limit, version) end
   if kind == 's' then return read_ring(key, limit, version, a, b) end
   if kind == 't' then return read_bucket(key, limit, version, a / b) end
   return read_counter(key, limit, version)
@@ -95,11 +112,16 @@ local function keep_bucket(key, debt, rate)
   redis.call('PEXPIREAT', key, now_ms + math.min(math.ceil(debt / rate / 1000), HORIZON_MS) + 1000)
 end
 
--- Frees `free` of what a counter holds and adds `add` to what is settled. A calendar window that is no longer kept is not
--- brought back: it would have no end, and its spend is on record in the audit log.
-local function post_counter(key, is_lifetime, free, add)
+-- A budget without a window (b = 0) that is not kept for ever is kept for `a` ms after its last use.
+local function keep_used(key, a, b)
+  if b == 0 and a > 0 then redis.call('PEXPIREAT', key, now_ms + a) end
+end
+
+-- Frees `free` of what a counter holds and adds `add` to what is settled. A counter that is no longer kept is not
+-- brought back: its time is over, and its spend is on record in the audit log.
+local function post_counter(key, is_for_ever, free, add)
   local value = redis.call('HMGET', key, 's', 'r')
-  if not value[2] and not is_lifetime then return 0 end
+  if not value[2] and not is_for_ever then return 0 end
   local held = math.max(0, (tonumber(value[2]) or 0) - free)
   redis.call('HSET', key, 's', (tonumber(value[1]) or 0) + add, 'r', held)
   return held

@@ -7,10 +7,10 @@
 -- KEYS  1 record, 2 leases of its home shard, 3 expired holds of its owner (zset), 4.. hashes of the hold's budgets and concurrency counters (rings and
 --       buckets were charged at the reservation)
 -- ARGV  1 reservation id, 2 how long the expired hold can still be corrected (ms), 3 life of an idle counter (ms),
---       then 3 per accumulator: kind, amount held, 1 for a lifetime budget else 0
+--       then 4 per accumulator: kind, amount held, a, b (as in reserve)
 -- Reply 'expired', 'gone' (settled or unknown) or 'live' (the lease was extended)
 
-local FIELDS = 3
+local FIELDS = 4
 local FIRST = 3
 
 local record = redis.call('GET', KEYS[1])
@@ -25,7 +25,9 @@ for i = 1, #KEYS - 3 do
   local at = FIRST + (i - 1) * FIELDS
   local key, kind, held = KEYS[i + 3], ARGV[at + 1], tonumber(ARGV[at + 2])
   if kind == 'b' then
-    post_counter(key, ARGV[at + 3] == '1', held, held)
+    local a, b = tonumber(ARGV[at + 3]), tonumber(ARGV[at + 4])
+    post_counter(key, a == 0 and b == 0, held, held)
+    keep_used(key, a, b)
   elseif redis.call('EXISTS', key) == 1 and post_counter(key, false, held, 0) == 0 then
     redis.call('PEXPIREAT', key, now_ms + tonumber(ARGV[3]))
   end

@@ -37,8 +37,8 @@ import { Reaper } from './reaper.ts'
 import { Reply, toRecordState } from './replies.ts'
 import {
   balancesArguments,
-  isCounter,
   reassertArguments,
+  reassertedParts,
   reserveArguments,
   settleArguments,
 } from './script-arguments.ts'
@@ -141,11 +141,12 @@ class RedisLedger implements Ledger {
   async reassert(hold: Hold, leaseMs: number): Promise<ReassertOutcome> {
     assertHold(hold, leaseMs)
     const home = homeShard(hold.charges)
-    const counters = hold.charges.filter(isCounter)
+    const parts = reassertedParts(hold)
+    const keys = this.#accumulatorKeys(parts.map(({ charge }) => charge))
     const reply = await this.#redis.evaluate(
       this.#scripts.reassert,
-      [this.#keys.record(home, hold.id), this.#keys.leases(home), ...this.#accumulatorKeys(counters)],
-      [hold.id, leaseMs, writeReasserted(hold), ...reassertArguments(counters)],
+      [this.#keys.record(home, hold.id), this.#keys.leases(home), ...keys],
+      [hold.id, leaseMs, writeReasserted(hold), ...reassertArguments(parts)],
     )
     return toReassertOutcome(new Reply(reply))
   }

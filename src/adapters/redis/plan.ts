@@ -22,7 +22,7 @@ export function writePlan({ owner, charges }: Pick<Hold, 'owner' | 'charges'>): 
 
 /** The whole record of a hold that the store had lost. */
 export function writeReasserted(hold: Hold): string {
-  return `R|${hold.atUs}|${reassertedMarks(hold.charges).join(',')}|${writePlan(hold)}`
+  return `R|${hold.atUs}|${reassertedMarks(hold).join(',')}|${writePlan(hold)}`
 }
 
 function toEntry({ accumulator, amount }: Charge): PlanEntry {
@@ -31,16 +31,19 @@ function toEntry({ accumulator, amount }: Charge): PlanEntry {
   return [key, shard, limit, limitVersion, amount, shape.kind, a, b]
 }
 
-/** A lifetime budget has the window 0 to 0. */
+/** A budget without a window ends at 0, and begins at what it is kept for; at 0 when it is kept for ever. */
 function shapeNumbers(shape: AccumulatorShape): readonly [number, number] {
-  if (shape.kind === 'budget') return [shape.window?.startMs ?? 0, shape.window?.endMs ?? 0]
+  if (shape.kind === 'budget') return [shape.window?.startMs ?? shape.keptMs ?? 0, shape.window?.endMs ?? 0]
+  if (shape.kind === 'span') return [shape.keptMs, 0]
   if (shape.kind === 'sliding') return [shape.windowMs, shape.slots]
   if (shape.kind === 'bucket') return [shape.amount, shape.periodMs]
   return [0, 0]
 }
 
 function toShape(kind: string, a: number, b: number): AccumulatorShape | undefined {
-  if (kind === 'budget') return { kind, window: b === 0 ? null : { startMs: a, endMs: b } }
+  if (kind === 'budget' && b === 0) return a === 0 ? { kind, window: null } : { kind, window: null, keptMs: a }
+  if (kind === 'budget') return { kind, window: { startMs: a, endMs: b } }
+  if (kind === 'span') return { kind, keptMs: a }
   if (kind === 'concurrency') return { kind }
   if (kind === 'sliding') return { kind, windowMs: a, slots: b }
   if (kind === 'bucket') return { kind, amount: a, periodMs: b }

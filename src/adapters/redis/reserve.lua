@@ -6,10 +6,12 @@
 -- KEYS  1 record of the reservation, 2 leases (zset) of its home shard, 3.. one hash per accumulator
 -- ARGV  1 reservation id, 2 lease (ms), 3 plan (opaque text for the reaper),
 --       then 7 per accumulator: kind, amount, limit, policy version, a, b, kept until (ms, 0 for ever)
---         b budget       a, b: first ms of the calendar window and first ms after it, b = 0: lifetime
+--         b budget       a, b: first ms of the calendar window and first ms after it, b = 0: no window, kept for a ms after
+--                        its last use, or for ever when a = 0, too
 --         c concurrency  a, b: 0
 --         s sliding      a: width of a sub-window (us), b: number of slots
 --         t bucket       a units drain every b us
+--         d span         a: how long it is kept after its end (ms)
 -- Reply {'held', now (us), marks, then per accumulator: limit, settled, held before the charge}
 --       {'refused', then per accumulator without room: index, limit, settled, held, wait (us, -1 never by time alone)}
 --       {'duplicate', state letter}   {'stale', now (ms)}: a calendar window that does not contain now
@@ -62,6 +64,7 @@ end
 local function charge_counter(key, state, entry)
   redis.call('HINCRBY', key, 'r', entry.amount_text)
   if entry.kept_until ~= '0' and not state.exists then redis.call('PEXPIREAT', key, entry.kept_until) end
+  if entry.kind == 'b' then keep_used(key, entry.a, entry.b) end
   -- A place that is taken again must not be forgotten: settle had given the idle counter an end.
   if entry.kind == 'c' and state.exists and state.held == 0 then redis.call('PERSIST', key) end
 end
@@ -87,6 +90,12 @@ local function charge_bucket(key, state, entry)
   if not state.exists then redis.call('HSET', key, 'f', 0, 'c', state.created) end
   keep_bucket(key, debt, entry.a / entry.b)
   return debt + state.refunded
+end
+
+local function charge_span(key, state, entry)
+  if not state.exists then redis.call('HSET', key, 'i', state.began) end
+  if not state.exists or state.store then redis.call('PEXPIREAT', key, state.began + state.limit + entry.a) end
+  return state.began
 end
 
 local entries, states, short = {}, {}, {}
@@ -120,6 +129,8 @@ for i, entry in ipairs(entries) do
     charge_ring(key, state, entry)
   elseif entry.kind == 't' then
     mark = charge_bucket(key, state, entry)
+  elseif entry.kind == 'd' then
+    mark = charge_span(key, state, entry)
   else
     charge_counter(key, state, entry)
   end

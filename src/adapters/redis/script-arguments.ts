@@ -3,10 +3,12 @@
  */
 import type { Accumulator, Charge } from '../../domain/accumulator.ts'
 import { drainPeriodUs, ringSize, subWindowUs, windowKeptUntilMs } from '../../domain/accumulator-geometry.ts'
+import { beganMs } from '../../domain/reservation.ts'
+import type { Hold } from '../../domain/reservation.ts'
 import type { Argument } from './client.ts'
 
 interface ShapeArguments {
-  readonly kind: 'b' | 'c' | 's' | 't'
+  readonly kind: 'b' | 'c' | 's' | 't' | 'd'
   readonly a: number
   readonly b: number
   readonly keptUntilMs: number
@@ -16,8 +18,9 @@ function shapeArguments({ shape }: Accumulator): ShapeArguments {
   if (shape.kind === 'concurrency') return { kind: 'c', a: 0, b: 0, keptUntilMs: 0 }
   if (shape.kind === 'sliding') return { kind: 's', a: subWindowUs(shape), b: ringSize(shape), keptUntilMs: 0 }
   if (shape.kind === 'bucket') return { kind: 't', a: shape.amount, b: drainPeriodUs(shape), keptUntilMs: 0 }
-  const { window } = shape
-  if (window === null) return { kind: 'b', a: 0, b: 0, keptUntilMs: 0 }
+  if (shape.kind === 'span') return { kind: 'd', a: shape.keptMs, b: 0, keptUntilMs: 0 }
+  const { window, keptMs = 0 } = shape
+  if (window === null) return { kind: 'b', a: keptMs, b: 0, keptUntilMs: 0 }
   return { kind: 'b', a: window.startMs, b: window.endMs, keptUntilMs: windowKeptUntilMs(window) }
 }
 
@@ -42,10 +45,24 @@ export function balancesArguments(accumulators: readonly Accumulator[]): readonl
   })
 }
 
-export function reassertArguments(counters: readonly Charge[]): readonly Argument[] {
-  return counters.flatMap(({ accumulator, amount }) => {
-    const { kind, keptUntilMs } = shapeArguments(accumulator)
-    return [kind, amount, accumulator.limit, accumulator.limitVersion, keptUntilMs]
+export interface Reasserted {
+  readonly charge: Charge
+  /** What is held again of a counter; when a span began. */
+  readonly value: number
+}
+
+/** What of a hold comes back to a store that lost it: rings and buckets only protect, and start anew. */
+export function reassertedParts(hold: Hold): readonly Reasserted[] {
+  return hold.charges.flatMap((charge, index) => {
+    if (isCounter(charge)) return [{ charge, value: charge.amount }]
+    return charge.accumulator.shape.kind === 'span' ? [{ charge, value: beganMs(hold, index) }] : []
+  })
+}
+
+export function reassertArguments(parts: readonly Reasserted[]): readonly Argument[] {
+  return parts.flatMap(({ charge: { accumulator }, value }) => {
+    const { kind, a, keptUntilMs } = shapeArguments(accumulator)
+    return [kind, value, accumulator.limit, accumulator.limitVersion, keptUntilMs, a]
   })
 }
 
@@ -56,7 +73,7 @@ export function isCounter({ accumulator }: Charge): boolean {
 
 export function expireArguments(counters: readonly Charge[]): readonly Argument[] {
   return counters.flatMap(({ accumulator, amount }) => {
-    const { kind, b } = shapeArguments(accumulator)
-    return [kind, amount, kind === 'b' && b === 0 ? 1 : 0]
+    const { kind, a, b } = shapeArguments(accumulator)
+    return [kind, amount, a, b]
   })
 }

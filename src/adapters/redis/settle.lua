@@ -9,6 +9,7 @@
 --         b budget       a, b: as in reserve
 --         c concurrency  frees its place, whatever the actual amount is
 --         s sliding, t bucket: a, b as in reserve
+--         d span         time is not given back: nothing is done
 -- Reply {'settled', state letter before ('R' held, 'X' expired, '-' unknown), number of budgets above what they held}
 --       {'already'}   {'unknown'}
 --
@@ -38,12 +39,14 @@ local marks = {}
 for mark in string.gmatch(marks_text, '[^,]+') do marks[#marks + 1] = tonumber(mark) end
 
 -- An expired hold was charged in full: only the difference is left to post.
-local function settle_budget(key, held, actual, is_lifetime)
+local function settle_budget(key, held, actual, a, b)
+  local is_for_ever = a == 0 and b == 0
   if before == 'R' then
-    post_counter(key, is_lifetime, held, actual)
+    post_counter(key, is_for_ever, held, actual)
   else
-    post_counter(key, is_lifetime, 0, actual - held)
+    post_counter(key, is_for_ever, 0, actual - held)
   end
+  keep_used(key, a, b)
 end
 
 -- The place of an expired hold is free since then.
@@ -87,13 +90,13 @@ for i = 1, #KEYS - 3 do
   local key, kind, held, actual = KEYS[i + 3], ARGV[at + 1], tonumber(ARGV[at + 2]), tonumber(ARGV[at + 3])
   local a, b = tonumber(ARGV[at + 4]), tonumber(ARGV[at + 5])
   if kind == 'b' then
-    settle_budget(key, held, actual, b == 0)
+    settle_budget(key, held, actual, a, b)
     if actual > held then overshoot = overshoot + 1 end
   elseif kind == 'c' then
     settle_place(key, held)
   elseif kind == 's' then
     settle_ring(key, held, actual, a, b, marks[i])
-  else
+  elseif kind == 't' then
     settle_bucket(key, held, actual, a / b, marks[i] or 0)
   end
 end

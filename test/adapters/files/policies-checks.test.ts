@@ -95,20 +95,20 @@ destinations: {allow: [Api.Example]}
     ])
   })
 
-  test('more than 40 counters for one call, but not 40 teams with a rule each', async () => {
+  test('more than 64 counters for one call, but not 64 teams with a rule each', async () => {
     const rates = Array.from({ length: 7 }, (_, index) => `{requests: 1, window: ${String(index + 1)}m}`).join(', ')
     const limits = (count: number, match: (index: number) => string) =>
       `limits: [${Array.from({ length: count }, (_, index) => `{name: l${String(index)}, ${match(index)}key: [tenant], rates: [${rates}]}`).join(', ')}]`
-    expect(await findings(limits(5, () => ''))).toEqual([])
-    expect(await only(limits(6, () => ''))).toContain('P036 limits.5: one call could draw from more than 40 counters')
-    expect(await findings(limits(60, (index) => `match: {team: t${String(index)}}, `))).toEqual([])
+    expect(await findings(limits(9, () => ''))).toEqual([])
+    expect(await only(limits(10, () => ''))).toContain('P036 limits.9: one call could draw from more than 64 counters')
+    expect(await findings(limits(90, (index) => `match: {team: t${String(index)}}, `))).toEqual([])
     expect(await only(limits(60, (index) => `match: {role: r${String(index)}}, `))).toContain('P036')
     expect(await only(limits(12, (index) => `match: {team: [t${String(index)}, t]}, `))).toContain('P036')
-    const mixed = limits(7, (index) => (index === 0 ? 'match: {agent: t, team: l}, ' : 'match: {agent: u}, '))
+    const mixed = limits(11, (index) => (index === 0 ? 'match: {agent: t, team: l}, ' : 'match: {agent: u}, '))
     expect(await only(mixed)).toContain('P036')
-    const fanOut = `limits: [{name: l, match: {role: [a, b, c, d, e, f, g]}, key: [role], rates: [${rates}]}]`
+    const fanOut = `limits: [{name: l, match: {role: [a, b, c, d, e, f, g, h]}, key: [role], rates: [${rates}, {tokens: 1, window: 1m}], concurrent: 1}]`
     expect(await only(fanOut)).toContain('P036')
-    expect(await findings(fanOut.replace(', f, g]', ']'))).toEqual([])
+    expect(await findings(fanOut.replace(', h]', ']'))).toEqual([])
   })
 })
 
