@@ -11,7 +11,7 @@ type Span = Extract<AccumulatorShape, { kind: 'span' }>
 const HOUR_MS = 3_600_000
 const DAY_MS = 24 * HOUR_MS
 
-/** A short window outlives its end by the longest life of a call (one hour) and some minutes, for its settlement. */
+/** A short window outlives its end by an hour and some minutes, for settlements. Calls that settle later are in the log alone. */
 const SHORT_WINDOW_KEPT_MS = 65 * 60_000
 
 /** Day and month windows stay readable for the month after; later the audit log is the only copy. */

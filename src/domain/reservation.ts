@@ -109,5 +109,11 @@ export interface OpenHold {
 /** A hold lives this long without a heartbeat. Longer than any pause of a healthy process, short enough to see a crash. */
 export const LEASE_MS = 90_000
 
+/**
+ * No call lives longer, and no hold is extended beyond it: far more than the longest answers that providers stream, so what
+ * is still open then is a stream that nobody ends, and it would hold its budgets for ever.
+ */
+export const CALL_LIFE_MAX_MS = 3 * 3_600_000
+
 /** Open holds are extended this often: three chances within one lease. */
 export const HEARTBEAT_MS = 30_000

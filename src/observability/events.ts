@@ -5,6 +5,7 @@ import type { Decision, Facts } from '../domain/decision.ts'
 import { faultOf } from '../domain/failures.ts'
 import type { Settlement } from '../domain/settlement.ts'
 import type { Events } from '../ports/events.ts'
+import { holdEvents } from './hold-events.ts'
 import type { Logger } from './logger.ts'
 import type { Metrics } from './metrics.ts'
 import { SparedLines } from './spared-lines.ts'
@@ -98,22 +99,7 @@ export function createEvents(logger: Logger, metrics: Metrics, nowMs = () => per
       metrics.storeErrors.inc({ store: 'audit', operation: 'append', reason: 'none' })
       spared.write('audit', (leftOut) => logger.error({ leftOut, error }, 'audit log failed'))
     },
-    holdsExpired(count) {
-      metrics.holds.inc({ event: 'expired' }, count)
-      logger.warn({ count }, 'holds expired and were charged in full')
-    },
-    holdsLost(count) {
-      metrics.holds.inc({ event: 'lost' }, count)
-      logger.warn({ count }, 'open calls whose holds are gone')
-    },
-    holdsReconciled(count) {
-      metrics.holds.inc({ event: 'reconciled' }, count)
-      logger.warn({ count }, 'expired holds are settled as the log has them')
-    },
-    holdsReasserted(count) {
-      metrics.holds.inc({ event: 'reasserted' }, count)
-      logger.warn({ count }, 'holds that the ledger had lost are held again')
-    },
+    ...holdEvents(logger, metrics),
     unexpected(where, error) {
       logger.error({ where, error }, 'unexpected')
     },

@@ -59,7 +59,7 @@ export function createMetrics(inflight: () => number): Metrics {
       'upstream',
       'kind',
     ]),
-    holds: counter('holds_total', 'Holds that expired or were lost.', ['event']),
+    holds: counter('holds_total', 'Holds that did not end as they should, by what became of them.', ['event']),
     inflight: new Gauge({
       name: 'tollgate_inflight_calls',
       help: 'Calls that hold something.',

@@ -18,6 +18,8 @@ export interface Events {
   upstreamFailed(upstream: string, kind: string): void
   ledgerFailed(operation: string, error: unknown): void
   auditFailed(error: unknown): void
+  /** Calls that were open longer than any may be, and were ended. */
+  callsOutlived(count: number): void
   holdsExpired(count: number): void
   holdsLost(count: number): void
   /** Expired holds of this node's calls that its log accounts for now. */

@@ -1,4 +1,4 @@
-import { HEARTBEAT_MS, LEASE_MS } from '../domain/reservation.ts'
+import { CALL_LIFE_MAX_MS, HEARTBEAT_MS, LEASE_MS } from '../domain/reservation.ts'
 import type { Hold } from '../domain/reservation.ts'
 import type { Events } from '../ports/events.ts'
 import type { Ledger } from '../ports/ledger.ts'
@@ -13,8 +13,8 @@ const REASSERT_BATCH = 50
 
 interface Heart {
   readonly ledger: Ledger
-  readonly openCalls: Pick<OpenCallRegistry, 'holds'>
-  readonly events: Pick<Events, 'holdsLost' | 'holdsReasserted' | 'ledgerFailed'>
+  readonly openCalls: Pick<OpenCallRegistry, 'haltOver' | 'holds'>
+  readonly events: Pick<Events, 'callsOutlived' | 'holdsLost' | 'holdsReasserted' | 'ledgerFailed'>
 }
 
 /** Keeps the holds of open calls alive. */
@@ -23,10 +23,12 @@ export function startHeartbeat(heart: Heart): Disposable {
 }
 
 /**
- * Extends every open hold. One that expired was charged in full, and its call goes on and settles late; one that the
+ * Extends every open hold, and ends calls that have outlived {@link CALL_LIFE_MAX_MS}: each settles what it used. One that expired was charged in full, and its call goes on and settles late; one that the
  * ledger does not know at all was lost by its store, and is brought back.
  */
 export async function beat(heart: Heart): Promise<void> {
+  const outlived = heart.openCalls.haltOver(CALL_LIFE_MAX_MS)
+  if (outlived > 0) heart.events.callsOutlived(outlived)
   const holds = heart.openCalls.holds()
   for (let start = 0; start < holds.length; start += EXTEND_BATCH) {
     try {

@@ -12,8 +12,10 @@ export interface OpenCall {
 export interface OpenCallRegistry extends OpenCalls {
   /** All calls of which not both stores have acknowledged the end. */
   calls(): readonly OpenCall[]
-  /** The holds that the ledger has not acknowledged the settlement of: they need their lease. */
+  /** The holds whose settlement the ledger has not acknowledged and that are not too old: they need their lease. */
   holds(): readonly Hold[]
+  /** Gives up the calls that are older than this, and lets go of their leases; answers how many were not given up before. */
+  haltOver(ageMs: number): number
   /** Gives up every open call; each still settles what it used. */
   haltAll(): void
   count(): number
@@ -27,19 +29,24 @@ interface Entry extends OpenCall {
   readonly halt: () => void
   readonly owed: ReadonlySet<Store>
   readonly isWritten: boolean
+  readonly openedMs: number
+  readonly isTooOld: boolean
 }
 
 /** Finished holds that are remembered until somebody takes them: seconds of a busy node. The ledger forgets others by itself. */
 const FINISHED_MAX = 100_000
 
-export function createOpenCalls(): OpenCallRegistry {
+/** `now`: milliseconds of a clock that nobody sets. */
+export function createOpenCalls(now: () => number = () => performance.now()): OpenCallRegistry {
   // Owned by this registry alone; one event loop, so no lock.
   const calls = new Map<ReservationId, Entry>()
   const finished: Hold[] = []
   const work = new Set<Promise<unknown>>()
   return {
     open(hold, halt) {
-      calls.set(hold.id, { hold, halt, settled: undefined, owed: new Set(['ledger', 'audit']), isWritten: true })
+      const owed = new Set<Store>(['ledger', 'audit'])
+      const openedMs = now()
+      calls.set(hold.id, { hold, halt, settled: undefined, owed, isWritten: true, openedMs, isTooOld: false })
     },
     settling(id, amounts) {
       const call = calls.get(id)
@@ -60,7 +67,17 @@ export function createOpenCalls(): OpenCallRegistry {
       promise.then(forget, forget)
     },
     calls: () => [...calls.values()].map(({ hold, settled }) => ({ hold, settled })),
-    holds: () => [...calls.values()].filter(({ owed }) => owed.has('ledger')).map(({ hold }) => hold),
+    holds: () =>
+      [...calls.values()].filter(({ owed, isTooOld }) => owed.has('ledger') && !isTooOld).map(({ hold }) => hold),
+    haltOver(ageMs) {
+      const openedBefore = now() - ageMs
+      const over = [...calls.values()].filter(({ openedMs, isTooOld }) => openedMs < openedBefore && !isTooOld)
+      for (const call of over) {
+        calls.set(call.hold.id, { ...call, isTooOld: true })
+        call.halt()
+      }
+      return over.length
+    },
     haltAll() {
       for (const call of calls.values()) call.halt()
     },

@@ -38,6 +38,7 @@ function recordingEvents() {
     upstreamFailed: tell('upstreamFailed'),
     ledgerFailed: tell('ledgerFailed'),
     auditFailed: tell('auditFailed'),
+    callsOutlived: tell('callsOutlived'),
     holdsExpired: tell('holdsExpired'),
     holdsLost: tell('holdsLost'),
     holdsReconciled: tell('holdsReconciled'),

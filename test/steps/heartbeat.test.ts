@@ -1,7 +1,8 @@
 import { describe, expect, it } from 'vitest'
 import { createMemoryLedger } from '../../src/adapters/memory/ledger.ts'
-import { LEASE_MS } from '../../src/domain/reservation.ts'
+import { CALL_LIFE_MAX_MS, LEASE_MS } from '../../src/domain/reservation.ts'
 import { beat } from '../../src/upkeep/heartbeat.ts'
+import { createOpenCalls } from '../../src/upkeep/open-calls.ts'
 import { admitted, otherwise, purse, steps } from './fixtures.ts'
 
 const WIDE = { limits: [], budgets: [{ ...purse, amount: 10 ** 15 }] }
@@ -22,6 +23,29 @@ describe('a heartbeat', () => {
     world.clock.ms += LEASE_MS - 1
     expect(await world.memory.reap(10)).toEqual([])
     expect(world.seen).toEqual([])
+  })
+
+  it('ends calls that are older than any may be, once, and lets go of their leases', async () => {
+    let now = 0
+    const openCalls = createOpenCalls(() => now)
+    const world = await living(0)
+    const halted: string[] = []
+    const open = async () => {
+      const { hold } = await admitted(WIDE, {}, world)
+      openCalls.open(hold, () => void halted.push(hold.id))
+      return hold.id
+    }
+    const old = await open()
+    now = CALL_LIFE_MAX_MS
+    const young = await open()
+    await beat({ ...world, openCalls })
+    expect(halted).toEqual([])
+    now += 1
+    for (let time = 0; time < 2; time += 1) await beat({ ...world, openCalls })
+    expect(halted).toEqual([old])
+    expect(world.seen).toEqual([['callsOutlived', 1]])
+    expect(openCalls.holds().map(({ id }) => id)).toEqual([young])
+    expect(openCalls.count()).toBe(2)
   })
 
   it('brings back what the ledger has lost, and says how much', async () => {
