@@ -11,10 +11,13 @@ import type { LogReport } from '../adapters/audit-log/log-report.ts'
 import { createRedisLedger } from '../adapters/redis/ledger.ts'
 import type { Config } from '../config/config.ts'
 import type { AuditRecord } from '../domain/audit-record.ts'
-import type { OpenHold } from '../domain/reservation.ts'
+import type { Ledger } from '../ports/ledger.ts'
 import { keysFolder } from './issuer.ts'
 
 export type { LogReport, RecordFilter }
+
+/** What can be looked at without changing anything. */
+export type LedgerView = Pick<Ledger, 'holds' | 'budgets'> & AsyncDisposable
 
 export interface DataFolder {
   /** Records of all logs in the order of time, as far as they pass the filter. */
@@ -23,8 +26,8 @@ export interface DataFolder {
   verify(vkey: string | undefined): Promise<readonly LogReport[]>
   /** What the records call a person; undefined without the key that pseudonyms are made with. */
   pseudonymOf(person: { readonly tenant: string; readonly issuer: string; readonly name: string }): string | undefined
-  /** Open holds of a shared ledger; undefined when the ledger lives in the gateway's own memory. */
-  sharedHolds(max: number): Promise<readonly OpenHold[] | undefined>
+  /** The shared ledger, to be looked at; undefined when the ledger lives in the gateway's own memory. */
+  sharedLedger(): LedgerView | undefined
 }
 
 export function openDataFolder(config: Config): DataFolder {
@@ -38,11 +41,6 @@ export function openDataFolder(config: Config): DataFolder {
       if (!existsSync(keyFile)) return undefined
       return createPseudonyms({ keyFile }).of(tenant, issuer, name)
     },
-    async sharedHolds(max) {
-      if (ledger.kind === 'memory') return undefined
-      await using store = createRedisLedger({ url: ledger.url })
-      // Awaited here: the connection closes when this function returns.
-      return await store.holds(max)
-    },
+    sharedLedger: () => (ledger.kind === 'memory' ? undefined : createRedisLedger({ url: ledger.url })),
   }
 }

@@ -17,7 +17,7 @@ export interface SettledBalance {
 }
 
 /** The amount a record wrote for one charge: dollars as a decimal string, everything else as an integer. */
-function readAmount(value: RecordValue | undefined): number {
+export function readAmount(value: RecordValue | undefined): number {
   // No charge is negative: a record that says so gives nothing back.
   if (typeof value === 'number') return Math.max(0, value)
   const usd = typeof value === 'string' ? parseFormattedUsd(value) : undefined

@@ -101,9 +101,27 @@ export interface ExpiredHold {
 /** A hold as `ledger show` lists it. */
 export interface OpenHold {
   readonly id: ReservationId
+  /** The log that records the call. */
+  readonly owner: string
   readonly atUs: number
   readonly leaseUntilMs: number
   readonly charges: readonly { readonly key: string; readonly amount: number }[]
+}
+
+/** A budget as it is stored. */
+export interface StoredBudget {
+  readonly key: string
+  readonly settled: number
+  readonly held: number
+  /** The newest there was; undefined when nobody has reserved from it since the store lost it. */
+  readonly limit: number | undefined
+}
+
+/** Some of the budgets of a ledger. */
+export interface BudgetPage {
+  /** How many were looked at, wanted or not. */
+  readonly seen: number
+  readonly budgets: readonly StoredBudget[]
 }
 
 /** A hold lives this long without a heartbeat. Longer than any pause of a healthy process, short enough to see a crash. */

@@ -1,5 +1,6 @@
 import type { Accumulator, AccumulatorState } from '../domain/accumulator.ts'
 import type {
+  BudgetPage,
   ExpiredHold,
   Hold,
   OpenHold,
@@ -66,6 +67,11 @@ export interface Ledger extends AsyncDisposable {
   reap(max: number): Promise<readonly ExpiredHold[]>
   /** State now, without changing anything. */
   balances(accumulators: readonly Accumulator[]): Promise<readonly AccumulatorState[]>
+  /**
+   * The budgets whose key is wanted, also those whose window is over but still kept, page by page and in no order. A look at
+   * a ledger in use and not at one moment of it: one may come twice. Whoever asks bounds how many pages it takes.
+   */
+  budgets(wanted: (key: string) => boolean): AsyncIterable<BudgetPage>
   /** At most `max` open holds, oldest lease first. */
   holds(max: number): Promise<readonly OpenHold[]>
   /**

@@ -17,8 +17,26 @@ const POLICIES = policySet(
 
 interface Shown {
   readonly ledger: string
-  readonly holds: readonly { readonly id: string; readonly since: string; readonly charges: readonly object[] }[]
-  readonly balances: readonly { readonly rule: string; readonly settled: string; readonly windowEnds?: string }[]
+  readonly holds: readonly {
+    readonly id: string
+    readonly since: string
+    readonly ageSeconds: number
+    readonly owner: string
+    readonly leaseUntil?: string
+    readonly charges: readonly { readonly rule: string; readonly amount: string }[]
+  }[]
+  readonly moreHolds: boolean
+  readonly budgets: readonly {
+    readonly rule: string
+    readonly key: string
+    readonly settled: string
+    readonly held: string
+    readonly limit: string
+    readonly share: number
+    readonly windowEnds: string
+  }[]
+  readonly budgetsSeen: number
+  readonly complete: boolean
 }
 
 async function show(gateway: RunningGateway): Promise<Shown> {
@@ -54,9 +72,16 @@ describe.each(['memory', 'redis'] as const)('ledger show on %s', (kind) => {
     expect(during.ledger).toBe(kind)
     expect(during.holds.map(({ id }) => id)).toEqual([`${stream.id}.1`])
     expect(Math.abs(Date.now() - Date.parse(during.holds[0]?.since ?? ''))).toBeLessThan(60_000)
-    expect(during.holds[0]?.charges).toHaveLength(1)
-    expect(during.balances.map(({ rule, settled }) => [rule, nano(settled)])).toEqual([['purse', spent]])
-    expect(Date.parse(during.balances[0]?.windowEnds ?? '')).toBeGreaterThan(Date.now())
+    expect(during.holds[0]?.charges).toMatchObject([{ rule: 'purse' }])
+    expect(during).toMatchObject({ moreHolds: false, budgetsSeen: 1, complete: true })
+    const [purse] = during.budgets
+    expect(purse).toMatchObject({ rule: 'purse', limit: '5.000000000', held: during.holds[0]?.charges[0]?.amount })
+    expect(nano(purse?.settled)).toBe(spent)
+    expect(nano(purse?.held)).toBeGreaterThan(0n)
+    expect(purse?.share).toBeCloseTo(Number(nano(purse?.settled) + nano(purse?.held)) / 5e9, 3)
+    expect(Date.parse(purse?.windowEnds ?? '')).toBeGreaterThan(Date.now())
+    expect(during.holds[0]).toMatchObject({ owner: expect.stringContaining('/') })
+    expect(during.holds[0]?.leaseUntil === undefined).toBe(kind === 'memory')
 
     await gateway.kill()
     await stream.ended
@@ -66,8 +91,49 @@ describe.each(['memory', 'redis'] as const)('ledger show on %s', (kind) => {
   it('is a table for people, as a process', async () => {
     const { code, stdout, stderr } = await runCli(['ledger', 'show', '--config', gateway.configFile])
     expect({ code, stderr }).toEqual({ code: 0, stderr: '' })
-    expect(stdout).toMatch(/^1 open holds\nsince +reservation +holds\n/)
-    expect(stdout).toMatch(/\n1 balances\nrule +accumulator +unit +settled +window ends\npurse +/)
+    expect(stdout).toMatch(
+      /^1 open holds\nage +reservation +owner +lease until +holds\n\d+s +\S+\.1 .*purse \S+=0\.0\d+\n/,
+    )
+    expect(stdout).toMatch(/\n1 budgets\nused +rule +accumulator +unit +settled +held +limit +window ends\n0% +purse +/)
+  })
+})
+
+describe('ledger show of a ledger that several gateways share', () => {
+  it('lists what all of them hold and have settled, those with the least left first', async () => {
+    const redis = await startRedis()
+    const policies = policySet(`
+budgets:
+  - {name: user, key: [tenant, user], limit: {tokens: 3000, period: day}}
+  - {name: ever, key: [tenant], limit: {tokens: 1000000, period: lifetime}}
+limits:
+  - {name: quota, key: [tenant], rates: [{requests: 10, window: 31d, algorithm: fixed}]}
+`)
+    await using first = await startGateway({ policies, redisUrl: redis.url })
+    await using second = await startGateway({ policies, redisUrl: redis.url })
+    const body = {
+      model: 'sim-small',
+      max_tokens: 500,
+      messages: [{ role: 'user', content: '[[simulate tokens=500]]' }],
+    }
+    for (const [gateway, user] of [
+      [first, 'ada'],
+      [second, 'bob'],
+      [second, 'ada'],
+    ] as const) {
+      const token = await gateway.token({ user })
+      expect((await post({ url: gateway.url, token, body })).status).toBe(200)
+    }
+    await settledRecords([first.dataDir, second.dataDir])
+    const shown = await show(first)
+    expect(shown.budgets.map(({ rule }) => rule)).toEqual(['user', 'quota', 'user', 'ever'])
+    expect(shown.budgets.map(({ settled }) => Number(settled))).toEqual([
+      expect.any(Number),
+      3,
+      Number(shown.budgets[0]?.settled) / 2,
+      Number(shown.budgets[0]?.settled) * 1.5,
+    ])
+    expect(shown).toMatchObject({ budgetsSeen: 4, complete: true })
+    await redis.stop()
   })
 })
 

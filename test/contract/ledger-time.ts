@@ -211,6 +211,7 @@ export function ledgerTimeContract(name: string, open: () => Promise<LedgerUnder
         expect(listed.map(({ id }) => id)).toEqual([soon.id, late.id])
         expect(listed[0]).toEqual({
           id: soon.id,
+          owner: soon.owner,
           atUs: soon.atUs,
           leaseUntilMs: under.nowMs() + 20_000,
           charges: [{ key: 'other', amount: 3 }],

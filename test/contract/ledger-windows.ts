@@ -6,7 +6,7 @@ import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest'
 import type { Accumulator } from '../../src/domain/accumulator.ts'
 import type { Hold, ReserveOutcome } from '../../src/domain/reservation.ts'
 import type { Ledger } from '../../src/ports/ledger.ts'
-import { HOUR, accumulator, asks, hold, hourly, lifetime, places, take } from './ledger-fixtures.ts'
+import { HOUR, accumulator, asks, hold, hourly, lifetime, places, ring, take } from './ledger-fixtures.ts'
 import type { LedgerUnderTest } from './ledger-fixtures.ts'
 
 const CALLS = 100
@@ -135,6 +135,40 @@ export function ledgerWindowContract(name: string, open: () => Promise<LedgerUnd
           kind: 'refused',
           shortfalls: [{ state: { limit: 55 } }],
         })
+      })
+    })
+
+    describe('a list of budgets', () => {
+      const list = async (wanted: (key: string) => boolean) => {
+        const pages = await Array.fromAsync(ledger.budgets(wanted))
+        const byKey = (left: { key: string }, right: { key: string }) => (left.key < right.key ? -1 : 1)
+        const seen = pages.reduce((sum, page) => sum + page.seen, 0)
+        return { seen, budgets: pages.flatMap(({ budgets }) => budgets).toSorted(byKey) }
+      }
+
+      test('has what is settled and held of those that are wanted, and changes nothing', async () => {
+        const month = hourly(under.nowMs(), 50, { key: 'month|b:c' })
+        const charges = [take(lifetime(100, { key: 'ever|a' }), 30), take(month, 9), take(places(3)), take(ring(9))]
+        await ledger.settle(await hold(ledger, charges), [20, 8, 1, 1])
+        await hold(ledger, charges)
+        const whole = [
+          { key: 'ever|a', settled: 20, held: 30, limit: 100 },
+          { key: 'month|b:c', settled: 8, held: 9, limit: 50 },
+        ]
+        expect(await list(() => true)).toEqual({ seen: 2, budgets: whole })
+        expect(await list((key) => key.startsWith('month'))).toEqual({ seen: 2, budgets: whole.slice(1) })
+        expect(await list(() => false)).toEqual({ seen: 2, budgets: [] })
+        await under.advance(HOUR + 66 * 60_000)
+        expect(await list(() => true)).toEqual({ seen: 1, budgets: whole.slice(0, 1) })
+      })
+
+      test('is whole however many there are', async () => {
+        await all(2_500, (index) =>
+          ledger.reserve(asks([take(lifetime(9, { key: `many|${index}`, shard: index % 1_024 }))])),
+        )
+        const { budgets } = await list(() => true)
+        expect(new Set(budgets.map(({ key }) => key)).size).toBe(2_500)
+        expect(budgets.every(({ settled, held, limit }) => settled === 0 && held === 1 && limit === 9)).toBe(true)
       })
     })
 

@@ -114,6 +114,7 @@ export function otherwise(ledger: Ledger, changes: Partial<Ledger>): Ledger {
     reap: (max) => ledger.reap(max),
     balances: (accumulators) => ledger.balances(accumulators),
     holds: (max) => ledger.holds(max),
+    budgets: (wanted) => ledger.budgets(wanted),
     find: (id) => ledger.find(id),
     expired: (owner, max) => ledger.expired(owner, max),
     noteOf: (id) => ledger.noteOf(id),

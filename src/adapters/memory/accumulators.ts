@@ -3,7 +3,7 @@
  */
 import type { Accumulator, AccumulatorState, Charge } from '../../domain/accumulator.ts'
 import { beganMs } from '../../domain/reservation.ts'
-import type { Hold, Shortfall } from '../../domain/reservation.ts'
+import type { BudgetPage, Hold, Shortfall } from '../../domain/reservation.ts'
 import { correctBucket, judgeBucket } from './bucket.ts'
 import type { Bucket, BucketCharge } from './bucket.ts'
 import { isStaleWindow, judgeCounter, postCounter, restoreBudget } from './counter.ts'
@@ -25,6 +25,9 @@ export interface Settlement {
   readonly actual: readonly number[]
   readonly nowUs: number
 }
+
+/** How the names of budgets begin; their keys follow. */
+const BUDGET_NAME = 'b:'
 
 function isRing(charge: Charge): charge is RingCharge {
   return charge.accumulator.shape.kind === 'sliding'
@@ -102,6 +105,15 @@ class Accumulators {
 
   states(accumulators: readonly Accumulator[], nowUs: number): readonly AccumulatorState[] {
     return accumulators.map((accumulator) => this.#judge({ accumulator, amount: 0 }, nowUs).state)
+  }
+
+  budgets(wanted: (key: string) => boolean, nowMs: number): BudgetPage {
+    const named = this.#counters.entries(nowMs).filter(([name]) => name.startsWith(BUDGET_NAME))
+    const budgets = named.flatMap(([name, { settled, held, inForce }]) => {
+      const key = name.slice(BUDGET_NAME.length)
+      return wanted(key) ? [{ key, settled, held, limit: inForce?.limit }] : []
+    })
+    return { seen: named.length, budgets }
   }
 
   restore(entries: readonly Parameters<typeof restoreBudget>[1][], nowMs: number): void {

@@ -19,6 +19,7 @@ import {
 import { EXPIRED_KEPT_MS, NOTE_KEPT_MS, TOMBSTONE_MS } from '../../domain/accumulator-geometry.ts'
 import { LEASE_MS, reassertedMarks } from '../../domain/reservation.ts'
 import type {
+  BudgetPage,
   ExpiredHold,
   Hold,
   OpenHold,
@@ -31,11 +32,13 @@ import type {
 import type { Clock } from '../../ports.ts'
 import type { Ledger, SettleOptions } from '../../ports/ledger.ts'
 import { createAccumulators } from './accumulators.ts'
+import { byExpiry, byLease, listed, opened } from './leases.ts'
+import type { Expired, Lease } from './leases.ts'
 import { createShelf } from './shelf.ts'
 
 /** Spend of one budget window that was settled before this process started. */
 export interface RestoredSpend {
-  /** Key of the accumulator, the window's start included. */
+  /** Key of the accumulator, the window's name included. */
   readonly key: string
   readonly settled: number
   /** Null for a lifetime budget. */
@@ -50,34 +53,8 @@ export interface MemoryLedger extends Ledger {
   size(): number
 }
 
-interface Expired {
-  readonly hold: Hold
-  readonly atMs: number
-}
-
-interface Lease {
-  readonly hold: Hold
-  readonly untilMs: number
-}
-
 export function createMemoryLedger(options: { readonly clock: Clock }): MemoryLedger {
   return new InProcessLedger(options.clock)
-}
-
-function listed(hold: Hold): ExpiredHold {
-  return { id: hold.id, charges: hold.charges.map(({ accumulator, amount }) => ({ key: accumulator.key, amount })) }
-}
-
-/** Oldest lease first; the id makes the order total. */
-function byLease(left: Lease, right: Lease): number {
-  if (left.untilMs !== right.untilMs) return left.untilMs - right.untilMs
-  return left.hold.id < right.hold.id ? -1 : 1
-}
-
-/** Longest expired first. */
-function byExpiry(left: Expired, right: Expired): number {
-  if (left.atMs !== right.atMs) return left.atMs - right.atMs
-  return left.hold.id < right.hold.id ? -1 : 1
 }
 
 class InProcessLedger implements MemoryLedger {
@@ -168,9 +145,13 @@ class InProcessLedger implements MemoryLedger {
     return this.#accumulators.states(accumulators, this.#clock.nowMs() * 1_000)
   }
 
+  async *budgets(wanted: (key: string) => boolean): AsyncGenerator<BudgetPage> {
+    yield this.#accumulators.budgets(wanted, this.#clock.nowMs())
+  }
+
   async holds(max: number): Promise<readonly OpenHold[]> {
     const oldest = [...this.#held.values()].sort(byLease).slice(0, max)
-    return oldest.map(({ hold, untilMs }) => ({ ...listed(hold), atUs: hold.atUs, leaseUntilMs: untilMs }))
+    return oldest.map(opened)
   }
 
   async expired(owner: string, max: number): Promise<readonly Hold[]> {

@@ -10,6 +10,8 @@ export interface Shelf<Value> {
   delete(name: string): void
   /** All that is not overdue, in the order in which the names were first put. */
   values(nowMs: number): readonly Value[]
+  /** The same, with their names. */
+  entries(nowMs: number): readonly (readonly [name: string, value: Value])[]
   /** Looks at the next entries, round and round, and drops those that are overdue. */
   sweep(nowMs: number): void
   readonly size: number
@@ -60,7 +62,13 @@ class SweptShelf<Value> implements Shelf<Value> {
   }
 
   values(nowMs: number): readonly Value[] {
-    return [...this.#kept.values()].filter((entry) => !isOverdue(entry, nowMs)).map(({ value }) => value)
+    return this.entries(nowMs).map(([, value]) => value)
+  }
+
+  entries(nowMs: number): readonly (readonly [name: string, value: Value])[] {
+    return [...this.#kept.values()]
+      .filter((entry) => !isOverdue(entry, nowMs))
+      .map(({ name, value }) => [name, value] as const)
   }
 
   /** One look also when nothing was added: what a burst left behind goes, too. */

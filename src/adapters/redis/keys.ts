@@ -15,6 +15,10 @@ export interface Keys {
   leases(shard: number): string
   /** Expired holds of one owner that nobody has settled, by the instant at which they expired. */
   expired(shard: number, owner: string): string
+  /** Matches the names of all budgets. */
+  readonly budgets: string
+  /** The key that a budget's name was made of. */
+  budgetKey(name: string): string
   /** Never there: what asks whether the store takes writes. */
   readonly probe: string
 }
@@ -33,6 +37,8 @@ export function createKeys(prefix = 'L'): Keys {
     record: (shard, id) => tagged(shard, `R:${id}`),
     leases: (shard) => tagged(shard, 'Z'),
     expired: (shard, owner) => tagged(shard, `X:${owner}`),
+    budgets: `${prefix}:{v*}:b:*`,
+    budgetKey: (name) => name.slice(name.indexOf('}:b:') + '}:b:'.length),
     probe: tagged(0, 'probe'),
   }
 }

@@ -16,6 +16,7 @@ import { IDLE_COUNTER_MS, NOTE_KEPT_MS, TOMBSTONE_MS } from '../../domain/accumu
 import type { Charge } from '../../domain/accumulator.ts'
 import { LEASE_MS } from '../../domain/reservation.ts'
 import type {
+  BudgetPage,
   ExpiredHold,
   Hold,
   OpenHold,
@@ -25,16 +26,17 @@ import type {
   ReserveOutcome,
   SettleOutcome,
 } from '../../domain/reservation.ts'
-import { LedgerUnavailable } from '../../domain/failures.ts'
 import type { Ledger, SettleOptions } from '../../ports/ledger.ts'
+import { readBudgets } from './budgets.ts'
 import { chunksOf } from './chunks.ts'
 import { connectRedis } from './client.ts'
 import type { RedisCommands } from './client.ts'
 import { createKeys, homeShard } from './keys.ts'
 import type { Keys } from './keys.ts'
-import { readMarks, writePlan, writeReasserted } from './plan.ts'
+import { toReassertOutcome, toReserveOutcome, toSettleOutcome } from './outcomes.ts'
+import { writePlan, writeReasserted } from './plan.ts'
 import { Reaper } from './reaper.ts'
-import { Reply, toRecordState } from './replies.ts'
+import { Reply } from './replies.ts'
 import {
   balancesArguments,
   reassertArguments,
@@ -165,6 +167,10 @@ class RedisLedger implements Ledger {
     return (await Promise.all(calls)).flat()
   }
 
+  budgets(wanted: (key: string) => boolean): AsyncIterable<BudgetPage> {
+    return readBudgets({ redis: this.#redis, keys: this.#keys, scripts: this.#scripts }, wanted)
+  }
+
   async holds(max: number): Promise<readonly OpenHold[]> {
     return this.#reaper.holds(max)
   }
@@ -214,32 +220,4 @@ class RedisLedger implements Ledger {
   #accumulatorKeys(charges: readonly Charge[]): readonly string[] {
     return charges.map(({ accumulator }) => this.#keys.accumulator(accumulator))
   }
-}
-
-function toReserveOutcome({ id, charges, owner }: ReservationRequest, reply: Reply): ReserveOutcome {
-  const kind = reply.text()
-  if (kind === 'refused') return { kind, shortfalls: reply.shortfalls() }
-  if (kind === 'duplicate') return { kind, state: toRecordState(reply.text()) }
-  if (kind === 'stale') return { kind, nowMs: reply.integer() }
-  if (kind !== 'held') throw new LedgerUnavailable(`Redis: reserve answered ${JSON.stringify(kind)}`)
-  const atUs = reply.integer()
-  const hold = { id, charges, atUs, marks: readMarks(reply.text()), owner }
-  return { kind, hold, states: reply.states() }
-}
-
-function toSettleOutcome(reply: Reply): SettleOutcome {
-  const kind = reply.text()
-  if (kind === 'already' || kind === 'unknown') return { kind }
-  if (kind !== 'settled') throw new LedgerUnavailable(`Redis: settle answered ${JSON.stringify(kind)}`)
-  const letter = reply.text()
-  const overshoot = reply.integer()
-  if (letter === '-') return { kind, before: 'unknown', overshoot }
-  return { kind, before: letter === 'R' ? 'held' : 'expired', overshoot }
-}
-
-function toReassertOutcome(reply: Reply): ReassertOutcome {
-  const kind = reply.text()
-  if (kind === 'reasserted') return { kind }
-  if (kind === 'known') return { kind, state: toRecordState(reply.text()) }
-  throw new LedgerUnavailable(`Redis: reassert answered ${JSON.stringify(kind)}`)
 }

@@ -71,7 +71,7 @@ export class Reaper {
       // A hold may have been settled between the two reads.
       const record = records[index]
       const hold = typeof record === 'string' ? readRecord(id, record) : undefined
-      return hold ? [{ ...listed(hold), atUs: hold.atUs, leaseUntilMs: untilMs }] : []
+      return hold ? [{ ...listed(hold), owner: hold.owner, atUs: hold.atUs, leaseUntilMs: untilMs }] : []
     })
   }
 

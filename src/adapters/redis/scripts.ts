@@ -19,6 +19,7 @@ const PIECES = {
   release: ['clock', 'release'],
   reassert: ['clock', 'accumulators', 'reassert'],
   balances: ['clock', 'accumulators', 'balances'],
+  scan: ['scan'],
   due: ['clock', 'due'],
 } as const
 
@@ -47,6 +48,7 @@ export function loadScripts(read: ReadPiece = readPiece): Scripts {
     release: load('release'),
     reassert: load('reassert'),
     balances: load('balances'),
+    scan: load('scan'),
     due: load('due'),
   }
 }

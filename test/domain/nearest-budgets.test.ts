@@ -1,0 +1,36 @@
+import fc from 'fast-check'
+import { describe, expect, it } from 'vitest'
+import { NearestBudgets, shareOf } from '../../src/domain/nearest-budgets.ts'
+import type { BudgetStanding } from '../../src/domain/nearest-budgets.ts'
+
+function standing(key: string, settled: number, limit: number | undefined, held = 0): BudgetStanding {
+  return { key, rule: 'purse', unit: 'tokens', settled, held, limit, windowEndMs: null }
+}
+
+describe('the nearest budgets', () => {
+  it('are those with the largest share used or held, whatever comes when', () => {
+    const amounts = fc.array(fc.tuple(fc.nat(30), fc.nat(20), fc.integer({ min: 1, max: 40 })), { maxLength: 60 })
+    fc.assert(
+      fc.property(amounts, fc.integer({ min: 1, max: 5 }), (entries, max) => {
+        const nearest = new NearestBudgets(max)
+        const all = entries.map(([settled, held, limit], index) => standing(`k${index}`, settled, limit, held))
+        for (const one of all) nearest.add(one)
+        const shares = (list: readonly BudgetStanding[]) => list.map(shareOf)
+        expect(shares(nearest.list())).toEqual(shares(all.toSorted((a, b) => shareOf(b)! - shareOf(a)!).slice(0, max)))
+        expect(nearest.seen).toBe(all.length)
+      }),
+    )
+  })
+
+  it('tell the later word of one that came twice', () => {
+    const nearest = new NearestBudgets(3)
+    for (const settled of [5, 7]) nearest.add(standing('same', settled, 10))
+    expect(nearest.list()).toEqual([standing('same', 7, 10)])
+  })
+
+  it('count a limit of nothing as used up, and one that nobody knows as far away', () => {
+    const nearest = new NearestBudgets(3)
+    for (const one of [standing('a', 9, undefined), standing('b', 0, 0), standing('c', 12, 10)]) nearest.add(one)
+    expect(nearest.list().map(({ key }) => key)).toEqual(['c', 'b', 'a'])
+  })
+})
