@@ -139,7 +139,8 @@ class Story {
     const ended = ['reap', 'settle', 'void', 'release'].includes(one.do)
     const expired = ended ? await this.#ledger.expired(OWNERS[0] ?? '', 1_000) : []
     const note = 'which' in one && ended ? await this.#ledger.noteOf(this.#named(one.which)?.id ?? 'none') : undefined
-    return { answer, balances: await this.#ledger.balances(pool), holds, found, expired, note }
+    const budgets = ended ? await this.#budgets() : []
+    return { answer, balances: await this.#ledger.balances(pool), budgets, holds, found, expired, note }
   }
 
   async #do(one: Step): Promise<unknown> {
@@ -158,6 +159,11 @@ class Story {
     if (one.do === 'reassert') return this.#ledger.reassert(hold, 50_000)
     const actual = request.charges.map((_, index) => one.actual[index] ?? 0)
     return this.#ledger.settle(hold, actual, { force: one.force, note: one.note })
+  }
+
+  async #budgets() {
+    const pages = await Array.fromAsync(this.#ledger.budgets(() => true))
+    return pages.flatMap((page) => page.budgets).toSorted((a, b) => (a.key < b.key ? -1 : 1))
   }
 
   #named(which: number): ReservationRequest | undefined {
