@@ -31,6 +31,7 @@ import type { Events } from './ports/events.ts'
 import { startHeartbeat } from './upkeep/heartbeat.ts'
 import { createOpenCalls } from './upkeep/open-calls.ts'
 import type { OpenCallRegistry } from './upkeep/open-calls.ts'
+import { startPresence } from './upkeep/presence.ts'
 import { startReaper } from './upkeep/reaper.ts'
 import { startReconciler } from './upkeep/reconcile.ts'
 import { startRelease } from './upkeep/release.ts'
@@ -58,6 +59,9 @@ export async function compose(config: Config, secrets: SecretReader, logger: Log
   await beginRecord({ world, rules, restore: ledger.restore, logger, folder: join(config.dataDir, 'objects') })
   parts.use(startHeartbeat({ ...world, openCalls }))
   parts.use(startReaper(world))
+  if (ledger.nodesHeard !== undefined) {
+    parts.use(await startPresence({ ...world, owner: world.auditLog.origin, heard: ledger.nodesHeard }))
+  }
   parts.use(startRelease({ ...world, openCalls }))
   parts.use(startReconciler({ ...world, openCalls }))
   metrics.rules.set({ digest: rules.policy.digest, prices: rules.prices.version }, 1)
@@ -99,7 +103,7 @@ interface Built {
 async function buildWorld(inputs: Inputs, parts: AsyncDisposableStack): Promise<Built> {
   const { config, rules, events, openCalls } = inputs
   const auditLog = parts.use(await openLog(config))
-  const ledger = openLedger(config)
+  const ledger = openLedger(config, { events, openCalls, policy: rules.policy })
   parts.use(ledger.ledger)
   const counter = parts.use(createTokenCounter())
   const issuer = await builtinIssuer(rules.policy, config)

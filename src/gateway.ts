@@ -11,6 +11,7 @@ import { widened } from './domain/model-betas.ts'
 import type { NanoUsd } from './domain/money.ts'
 import { refuse } from './domain/refusal.ts'
 import type { Refusal } from './domain/refusal.ts'
+import { isLocal } from './domain/reservation.ts'
 import type { Ending, Settlement } from './domain/settlement.ts'
 import type { Sink, World } from './ports.ts'
 import type { Signed } from './ports/audit-log.ts'
@@ -127,12 +128,14 @@ async function answer(admitted: Admitted, routed: Routed, world: World): Promise
       await finish(admitted, routed.ending, world)
       return { kind: 'refused', refusal: routed.refusal, receipt: undefined, facts }
     case 'answered': {
-      const { status, headers, body } = routed
+      const { status, body } = routed
+      const headers = { ...routed.headers, ...standInHeader(admitted) }
       const { cost } = await finish(admitted, routed.ending, world)
       return { kind: 'answered', status, headers, body, cost, facts }
     }
     case 'streaming': {
-      const { status, headers } = routed
+      const { status } = routed
+      const headers = { ...routed.headers, ...standInHeader(admitted) }
       const relay = async (sink: Sink) => {
         const ending = await routed.relay(sink).catch(() => lost(admitted, world))
         await finish(admitted, ending, world)
@@ -140,6 +143,11 @@ async function answer(admitted: Admitted, routed: Routed, world: World): Promise
       return { kind: 'streaming', status, headers, relay: (sink) => tracked(relay(sink), world), facts }
     }
   }
+}
+
+/** Says that the ledger was away, and that this node decided within its share. */
+function standInHeader({ hold }: Admitted): Readonly<Record<string, string>> {
+  return isLocal(hold.id) ? { 'x-tollgate-ledger': 'local' } : {}
 }
 
 /** Settles and signs; resolves as soon as the cost is known, the writing goes on by itself. */

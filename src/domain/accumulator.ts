@@ -43,10 +43,15 @@ export interface Accumulator {
   readonly limitVersion: number
 }
 
+/** What a node may give on its own while the ledger is away: its share of the limit, or of what it last saw was left. */
+export type AwayShare = 'of_limit' | 'of_rest'
+
 /** What one request takes from one accumulator: a whole number >= 0. */
 export interface Charge {
   readonly accumulator: Accumulator
   readonly amount: number
+  /** Undefined: nothing. A ledger that answers takes no notice of it. */
+  readonly awayShare?: AwayShare | undefined
 }
 
 /** State of one accumulator as read inside one decision, before that decision's own charge. */

@@ -141,6 +141,7 @@ function newCharge({ rule, key, weight, nowMs, version }: Charging): PlannedChar
     accumulator: { key: `${rule.id}:${key.text}${name}`, shard: key.shard, shape, limit, limitVersion: version },
     amount: 0,
     rule: rule.name,
+    awayShare: rule.onLedgerError === 'closed' ? undefined : 'shape' in rule ? 'of_limit' : 'of_rest',
     ruleKind: 'shape' in rule ? 'limit' : 'budget',
     unit: rule.unit,
     dimension: key.dimension,

@@ -85,6 +85,9 @@ export type LimitShape =
   | { readonly kind: 'sliding'; readonly amount: number; readonly periodMs: number }
   | { readonly kind: 'concurrent'; readonly amount: number }
 
+/** What becomes of a call under a rule while the ledger is away: refused, or decided by this node within its share. */
+export type OnLedgerError = 'closed' | 'local'
+
 export interface LimitRule {
   readonly name: string
   /** 8 characters of base62, from name, key, unit, shape kind and window; not from the amount, so raising it keeps the count. */
@@ -95,6 +98,7 @@ export interface LimitRule {
   readonly shape: LimitShape
   /** Multiplies every charge by the weight of the caller's classification. */
   readonly weighByClassification: boolean
+  readonly onLedgerError: OnLedgerError
   readonly message: string | undefined
 }
 
@@ -123,6 +127,7 @@ export interface BudgetRule extends Calendar {
   readonly unit: 'usd' | 'tokens'
   /** Nano-USD or tokens. */
   readonly amount: number
+  readonly onLedgerError: OnLedgerError
   readonly message: string | undefined
 }
 

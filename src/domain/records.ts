@@ -14,6 +14,8 @@ import type { Members } from './record-members.ts'
 import { actorText, decidedBuckets, settledBuckets } from './record-texts.ts'
 import { refusalRow } from './refusal.ts'
 import type { Refusal } from './refusal.ts'
+import { isLocal } from './reservation.ts'
+import type { Hold } from './reservation.ts'
 import type { Settlement } from './settlement.ts'
 import type { Usage } from './usage.ts'
 
@@ -89,13 +91,18 @@ function refusedWith(refusal: Refusal): Members {
   }
 }
 
+/** `local`: the ledger was away, and this node decided within its share. */
+function admittedWith({ id }: Hold): Members {
+  return { local: isLocal(id) ? true : undefined, out: 'admit' }
+}
+
 /** The record of one decision; its id is the call's id. */
 export function decisionRecord(decision: Decision, pseudonym: string | undefined, decidedInMs: number): WrittenDraft {
   const { facts } = decision
   return {
     act: facts.identity && actor(facts.identity, pseudonym),
     bkt: facts.charges && decidedBuckets(facts.charges, facts.states),
-    dec: decision.kind === 'admitted' ? { out: 'admit' } : refusedWith(decision.refusal),
+    dec: decision.kind === 'admitted' ? admittedWith(decision.hold) : refusedWith(decision.refusal),
     est: estimated(facts),
     id: facts.call.id,
     mdl: models(facts),

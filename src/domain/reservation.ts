@@ -6,6 +6,19 @@ import type { AccumulatorState, Charge } from './accumulator.ts'
 /** `<call id>.<attempt>`: each upstream attempt reserves for itself, because each may be billed. */
 export type ReservationId = string
 
+/** Ends the id of a reservation that a node decided on its own while the ledger was away. */
+const LOCAL_SUFFIX = '.local'
+
+/** The id under which a node decides on its own what `id` could not be decided under. */
+export function localId(id: ReservationId): ReservationId {
+  return `${id}${LOCAL_SUFFIX}`
+}
+
+/** Whether a node decided it on its own; its spend is posted to the ledger afterwards. */
+export function isLocal(id: ReservationId): boolean {
+  return id.endsWith(LOCAL_SUFFIX)
+}
+
 export interface ReservationRequest {
   readonly id: ReservationId
   readonly charges: readonly Charge[]
@@ -84,6 +97,8 @@ export type SettleOutcome =
   | { readonly kind: 'already' }
   /** The id is not known and the caller did not insist. */
   | { readonly kind: 'unknown' }
+  /** Decided by this node while the ledger was away: the ledger gets it when it is back. */
+  | { readonly kind: 'deferred' }
 
 /** What became of a hold that its owner brought back. */
 export type ReassertOutcome =

@@ -3,6 +3,7 @@
  */
 import type { Decision, Facts } from '../domain/decision.ts'
 import { faultOf } from '../domain/failures.ts'
+import { isLocal } from '../domain/reservation.ts'
 import type { Settlement } from '../domain/settlement.ts'
 import type { Events } from '../ports/events.ts'
 import { holdEvents } from './hold-events.ts'
@@ -27,6 +28,7 @@ function decided(metrics: Metrics, decision: Decision, decidedInMs: number): voi
     decision: decision.kind,
     reason: refusal?.code ?? 'none',
   })
+  if (decision.kind === 'admitted' && isLocal(decision.hold.id)) metrics.localDecisions.inc()
   metrics.decisionSeconds.observe(decidedInMs / 1_000)
   if (refusal?.limit !== undefined) metrics.rejections.inc({ rule: refusal.limit.rule })
 }

@@ -11,6 +11,7 @@ export interface Metrics {
   readonly registry: Registry
   readonly requests: Counter<'operation' | 'model' | 'provider' | 'decision' | 'reason'>
   readonly decisionSeconds: Histogram
+  readonly localDecisions: Counter
   readonly upstreamSeconds: Histogram<'provider'>
   readonly firstByteSeconds: Histogram<'provider'>
   readonly tokens: Counter<'model' | 'provider' | 'direction'>
@@ -39,6 +40,7 @@ export function createMetrics(inflight: () => number): Metrics {
     registry,
     requests: counter('requests_total', 'Decided calls.', ['operation', 'model', 'provider', 'decision', 'reason']),
     decisionSeconds: histogram('decision_duration_seconds', 'Arrival to decision.', DECISION_SECONDS),
+    localDecisions: counter('local_decisions_total', 'Calls admitted by this node alone while the ledger was away.'),
     upstreamSeconds: histogram('upstream_duration_seconds', 'Whole admitted calls.', UPSTREAM_SECONDS, ['provider']),
     firstByteSeconds: histogram('first_byte_seconds', 'Arrival to first stream byte.', UPSTREAM_SECONDS, ['provider']),
     tokens: counter('tokens_total', 'Settled tokens.', ['model', 'provider', 'direction']),

@@ -83,6 +83,13 @@ export interface Ledger extends AsyncDisposable {
   find(id: ReservationId): Promise<Hold | undefined>
   /** The note of a settled reservation while it is kept. */
   noteOf(id: ReservationId): Promise<string | undefined>
+  /**
+   * Decides within this node's share while the store is away, under an id of {@link localId}. Undefined when the call
+   * belongs to a rule that gives no share, or when too much waits to be posted; absent on a ledger that needs none.
+   */
+  reserveLocally?(request: ReservationRequest): Promise<ReserveOutcome | undefined>
+  /** Says that the node of this log is there, and how many are; absent where there is only one. */
+  countNodes?(owner: string): Promise<number>
   /** Resolves when the store answers and takes writes; rejects when it does not, within a bound. Changes nothing. */
   ping(): Promise<void>
   /** How the store is set up, as far as something is wrong with it; absent where there is nothing to set up. */

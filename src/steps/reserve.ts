@@ -7,7 +7,7 @@ import { LEDGER_FAULTS } from '../domain/ledger-fault.ts'
 import type { LedgerFault } from '../domain/ledger-fault.ts'
 import { refuse } from '../domain/refusal.ts'
 import type { Refusal } from '../domain/refusal.ts'
-import { LEASE_MS } from '../domain/reservation.ts'
+import { LEASE_MS, localId } from '../domain/reservation.ts'
 import type { ReserveOutcome, Shortfall } from '../domain/reservation.ts'
 import { refuseForShortfalls } from '../domain/shortfall.ts'
 import type { World } from '../ports.ts'
@@ -77,8 +77,27 @@ async function ask(
     world.events.ledgerFailed('reserve', error)
     // Nothing is undone of what certainly did not happen: a store that is away is spared a storm of voids.
     if (!(error instanceof LedgerUnavailable) || error.maybeDone) undo(facts, charges, world)
-    return { kind: 'failed', refusal: ledgerAway(faultOf(error)) }
+    const local = error instanceof LedgerUnavailable ? await askLocally(facts, charges, world) : undefined
+    if (local === undefined) return { kind: 'failed', refusal: ledgerAway(faultOf(error)) }
+    return local.kind === 'refused' ? { kind: 'failed', refusal: shareUsedUp(charges, local.shortfalls) } : local
   }
+}
+
+/** What this node decides on its own; undefined when a rule of the call gives no share while the ledger is away. */
+async function askLocally(
+  facts: Estimated,
+  charges: readonly PlannedCharge[],
+  world: Reserving,
+): Promise<ReserveOutcome | undefined> {
+  const id = localId(reservationId(facts))
+  return world.ledger.reserveLocally?.({ id, charges, leaseMs: LEASE_MS, owner: world.auditLog.origin })
+}
+
+/** Not a 429: the caller is within its limits, but the rest of them is out of reach for now. */
+function shareUsedUp(charges: readonly PlannedCharge[], shortfalls: readonly Shortfall[]): Refusal {
+  const rules = [...new Set(shortfalls.map(({ index }) => charges[index]?.rule ?? ''))]
+  const message = `The ledger is away, and what this gateway may give of ${rules.join(', ')} meanwhile is used up. Try again shortly.`
+  return refuse('ledger_unavailable', message, { reason: 'local_share', also: rules })
 }
 
 /**

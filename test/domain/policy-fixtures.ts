@@ -98,6 +98,7 @@ export function limit(changes: Partial<LimitRule> = {}): LimitRule {
     unit: 'requests',
     shape: { kind: 'gcra', amount: 60, periodMs: 60_000, burst: 20 },
     weighByClassification: false,
+    onLedgerError: 'closed',
     message: undefined,
     ...changes,
   }
@@ -116,6 +117,7 @@ export function budget(changes: Partial<BudgetRule> = {}): BudgetRule {
     timeZone: 'Europe/Berlin',
     atMinutes: 0,
     weekStart: 0,
+    onLedgerError: 'closed',
     message: undefined,
     ...changes,
   }

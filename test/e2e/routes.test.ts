@@ -157,6 +157,7 @@ describe('/metrics', () => {
     'decision_duration_seconds',
     'upstream_duration_seconds',
     'first_byte_seconds',
+    'local_decisions_total',
     'tokens_total',
     'cost_usd_total',
     'settlements_total',

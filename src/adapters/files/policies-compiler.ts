@@ -12,6 +12,7 @@ import type {
   IssuerRule,
   LimitRule,
   Match,
+  OnLedgerError,
   Policy,
   Test,
   Upstream,
@@ -41,6 +42,7 @@ export function compilePolicy(
   options: { readonly version: number; readonly builtin: BuiltinIssuer },
 ): Policy {
   const classification = set.classification?.part ?? STANDARD_CLASSIFICATION
+  const common = { classification, onLedgerError: set.onLedgerError ?? 'closed' } as const
   return {
     name: set.metadata.name,
     revision: set.metadata.revision,
@@ -49,8 +51,8 @@ export function compilePolicy(
     issuers: set.issuers.map((issuer) => issuerRule(issuer, options.builtin)),
     classification,
     access: set.access.map(({ part }) => accessRule(part, classification)),
-    limits: set.limits.flatMap(({ part }) => limitRules(part, classification)),
-    budgets: set.budgets.map(({ part }) => budgetRule(part, classification)),
+    limits: set.limits.flatMap(({ part }) => limitRules(part, common)),
+    budgets: set.budgets.map(({ part }) => budgetRule(part, common)),
     upstreams: set.upstreams.map(({ part }) => upstreamOf(part)),
     destinations: {
       allow: set.allow.map(({ part }) => part.toLowerCase()),
@@ -130,7 +132,13 @@ function accessRule({ name, match, allow, deny, message }: AccessText, classific
   }
 }
 
-function limitRules(limit: LimitText, classification: Classification): readonly LimitRule[] {
+/** What rules take from their set. */
+interface Common {
+  readonly classification: Classification
+  readonly onLedgerError: OnLedgerError
+}
+
+function limitRules(limit: LimitText, { classification, onLedgerError }: Common): readonly LimitRule[] {
   const { name, key, rates, concurrent, weigh, enforce } = limit
   const counters: readonly RateText[] = [
     ...rates,
@@ -153,13 +161,16 @@ function limitRules(limit: LimitText, classification: Classification): readonly 
     unit,
     shape,
     weighByClassification: weigh === 'classification',
+    onLedgerError: limit.on_ledger_error ?? onLedgerError,
     message: enforce.message,
   }))
 }
 
-function budgetRule({ name, match, key, limit, message }: BudgetText, classification: Classification): BudgetRule {
+function budgetRule(budget: BudgetText, { classification, onLedgerError }: Common): BudgetRule {
+  const { name, key, limit, message } = budget
   const id = ruleId({ kind: 'budget', name, key, unit: limit.unit, period: limit.period })
-  return { name, id, match: compileMatch(match, classification), key, ...limit, message }
+  const match = compileMatch(budget.match, classification)
+  return { name, id, match, key, ...limit, onLedgerError: budget.on_ledger_error ?? onLedgerError, message }
 }
 
 /** Says what is counted, and leaves out how much of it there is: raising a limit keeps what was counted. */

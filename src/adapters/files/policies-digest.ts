@@ -23,6 +23,7 @@ export function digestOf(set: JoinedSet): Digested {
     upstreams: set.upstreams.map(({ part }) => part),
     destinations: { allow: asSet(set.allow), allowPrivate: asSet(set.allowPrivate) },
     access: byName(set.access),
+    on_ledger_error: set.onLedgerError,
     limits: byName(set.limits),
     budgets: byName(set.budgets),
   })

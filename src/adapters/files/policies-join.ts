@@ -5,6 +5,7 @@
 import type { ClassificationText, IssuerText } from './policies-identity-schema.ts'
 import type { BudgetText, LimitText } from './policies-limits-schema.ts'
 import type { Place, PolicyPath, PolicyProblem } from './policies-problem.ts'
+import type { OnLedgerError } from '../../domain/policy.ts'
 import type { AccessText, MetadataText, PolicyFile, UpstreamText } from './policies-schema.ts'
 import type { PolicySource } from './policies-source.ts'
 
@@ -24,6 +25,8 @@ export interface JoinedSet {
   readonly allow: readonly Placed<string>[]
   readonly allowPrivate: readonly Placed<string>[]
   readonly access: readonly Placed<AccessText>[]
+  /** What rules say that do not say it themselves. */
+  readonly onLedgerError: OnLedgerError | undefined
   readonly limits: readonly Placed<LimitText>[]
   readonly budgets: readonly Placed<BudgetText>[]
 }
@@ -38,8 +41,11 @@ export type Joined =
   | { readonly kind: 'joined'; readonly set: JoinedSet }
   | { readonly kind: 'faulty'; readonly problems: readonly PolicyProblem[] }
 
+/** What stands in one file of a set only. */
+const ONCE = ['metadata', 'identity', 'classification', 'on_ledger_error'] as const
+
 export function joinFiles(files: readonly ShapedFile[]): Joined {
-  const problems = (['metadata', 'identity', 'classification'] as const).flatMap((block) => repeats(files, block))
+  const problems = ONCE.flatMap((block) => repeats(files, block))
   const metadata = files.find(({ file }) => file.metadata !== undefined)?.file.metadata
   const [first] = files
   if (first === undefined) throw new RangeError('files: at least one')
@@ -64,12 +70,13 @@ function setOf(metadata: MetadataText, files: readonly ShapedFile[]): JoinedSet 
     allow: placed(files, ['destinations', 'allow'], ({ destinations }) => destinations.allow),
     allowPrivate: placed(files, ['destinations', 'allowPrivate'], ({ destinations }) => destinations.allowPrivate),
     access: placed(files, ['access', 'rules'], ({ access }) => access.rules),
+    onLedgerError: files.find(({ file }) => file.on_ledger_error !== undefined)?.file.on_ledger_error,
     limits: placed(files, ['limits'], ({ limits }) => limits),
     budgets: placed(files, ['budgets'], ({ budgets }) => budgets),
   }
 }
 
-function repeats(files: readonly ShapedFile[], block: 'metadata' | 'identity' | 'classification'): PolicyProblem[] {
+function repeats(files: readonly ShapedFile[], block: (typeof ONCE)[number]): PolicyProblem[] {
   const [first, ...others] = files.filter(({ file }) => file[block] !== undefined)
   return others.map(({ source }) =>
     source.place([block]).problem({

@@ -73,6 +73,9 @@ function key(dimensions: readonly Dimension[]) {
     .refine((names) => new Set(names).size === names.length, 'names a dimension twice')
 }
 
+/** What becomes of calls under a rule while the ledger is away; a rule without it follows the set. */
+export const onLedgerError = z.enum(['closed', 'local'], 'one of closed and local').optional()
+
 const enforce = block({
   action: z.literal('reject', 'only reject').default('reject'),
   message: message.optional(),
@@ -89,6 +92,7 @@ export function limit(dimensions: readonly Dimension[]) {
       .default([]),
     concurrent: wholeNumber(1).optional(),
     enforce: enforce.prefault({}),
+    on_ledger_error: onLedgerError,
   }).refine(
     ({ rates, concurrent }) => rates.length > 0 || concurrent !== undefined,
     'limits nothing: add rates or concurrent',
@@ -129,6 +133,7 @@ export function budget(dimensions: readonly Dimension[]) {
     match: match(dimensions),
     key: key(dimensions),
     limit: amount,
+    on_ledger_error: onLedgerError,
     message: message.optional(),
   })
 }

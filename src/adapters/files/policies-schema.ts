@@ -5,7 +5,7 @@
 import { z } from 'zod'
 import { classification, identity } from './policies-identity-schema.ts'
 import { DIMENSIONS, IDENTITY_DIMENSIONS, match } from './policies-match.ts'
-import { budget, limit } from './policies-limits-schema.ts'
+import { budget, limit, onLedgerError } from './policies-limits-schema.ts'
 import { block, duration, list, message, modelName, modelPattern, name, value, wholeNumber } from './policies-values.ts'
 
 const MINUTE_MS = 60_000
@@ -101,6 +101,7 @@ export const policyFile = block({
   upstreams: list(upstream).default([]),
   destinations: destinations.prefault({}),
   access: access.prefault({}),
+  on_ledger_error: onLedgerError,
   limits: list(limit(DIMENSIONS)).default([]),
   budgets: list(budget(DIMENSIONS)).default([]),
 })

@@ -19,6 +19,8 @@ export interface Keys {
   readonly budgets: string
   /** The key that a budget's name was made of. */
   budgetKey(name: string): string
+  /** When each node was last here. */
+  readonly nodes: string
   /** Never there: what asks whether the store takes writes. */
   readonly probe: string
 }
@@ -39,6 +41,7 @@ export function createKeys(prefix = 'L'): Keys {
     expired: (shard, owner) => tagged(shard, `X:${owner}`),
     budgets: `${prefix}:{v*}:b:*`,
     budgetKey: (name) => name.slice(name.indexOf('}:b:') + '}:b:'.length),
+    nodes: tagged(0, 'nodes'),
     probe: tagged(0, 'probe'),
   }
 }

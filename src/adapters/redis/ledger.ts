@@ -35,6 +35,7 @@ import { createKeys, homeShard } from './keys.ts'
 import type { Keys } from './keys.ts'
 import { toReassertOutcome, toReserveOutcome, toSettleOutcome } from './outcomes.ts'
 import { writePlan, writeReasserted } from './plan.ts'
+import { countNodes } from './presence.ts'
 import { Reaper } from './reaper.ts'
 import { Reply } from './replies.ts'
 import {
@@ -78,12 +79,14 @@ class RedisLedger implements Ledger {
   readonly #scripts: Scripts
   readonly #reaper: Reaper
   readonly inspect = () => inspectSetup(this.#redis)
+  readonly countNodes: (owner: string) => Promise<number>
 
   constructor(parts: { readonly redis: RedisCommands; readonly keys: Keys; readonly scripts: Scripts }) {
     this.#redis = parts.redis
     this.#keys = parts.keys
     this.#scripts = parts.scripts
     this.#reaper = new Reaper(parts)
+    this.countNodes = (owner) => countNodes(parts, owner)
   }
 
   async reserve(request: ReservationRequest): Promise<ReserveOutcome> {

@@ -21,6 +21,7 @@ const PIECES = {
   balances: ['clock', 'accumulators', 'balances'],
   scan: ['scan'],
   due: ['clock', 'due'],
+  presence: ['clock', 'presence'],
 } as const
 
 type ScriptName = keyof typeof PIECES
@@ -50,5 +51,6 @@ export function loadScripts(read: ReadPiece = readPiece): Scripts {
     balances: load('balances'),
     scan: load('scan'),
     due: load('due'),
+    presence: load('presence'),
   }
 }

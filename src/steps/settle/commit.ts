@@ -1,4 +1,5 @@
 import { TOMBSTONE_MS } from '../../domain/accumulator-geometry.ts'
+import { isLocal } from '../../domain/reservation.ts'
 import { writeNote } from '../../domain/settlement-note.ts'
 import type { Settlement } from '../../domain/settlement.ts'
 import type { Store, World } from '../../ports.ts'
@@ -24,7 +25,11 @@ export async function commit(settlement: Settlement, world: Committing): Promise
   const id = world.ids.next()
   const callId = facts.call.id
   world.openCalls.settling(hold.id, settlement.amounts)
-  const done = (store: Store) => (isWritten: boolean) => world.openCalls.done(hold.id, store, isWritten)
+  const done = (store: Store) => (isWritten: boolean) => {
+    // What was decided while the ledger was away is open until the ledger has it: whoever posts it says when.
+    if (store === 'ledger' && isWritten && isLocal(hold.id)) return
+    world.openCalls.done(hold.id, store, isWritten)
+  }
   const settled = persist({ callId, store: 'ledger', write: settling(settlement, world) }, world)
   const signed = persist({ callId, store: 'audit', write: () => signSettlement(settlement, id, world) }, world)
   await Promise.all([settled.then(done('ledger')), signed.then(done('audit'))])
