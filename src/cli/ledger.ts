@@ -1,4 +1,5 @@
 import type { Command } from 'commander'
+import { openDataFolder } from '../compose/data-folder.ts'
 import type { DataFolder, LedgerView } from '../compose/data-folder.ts'
 import { loadRules } from '../compose/rules.ts'
 import type { Config } from '../config/config.ts'
@@ -61,7 +62,8 @@ export function addLedger(program: Command, cli: Cli): void {
 
 async function show(options: ShowOptions, cli: Cli): Promise<void> {
   const config = readSettings({ ...options, configFile: options.config })
-  const folder = readDataFolder(config)
+  // A shared ledger is looked at from anywhere, also where no gateway has run.
+  const folder = config.ledger.kind === 'memory' ? readDataFolder(config) : openDataFolder(config)
   const nowMs = Date.now()
   await using shared = folder.sharedLedger()
   const shown = shared === undefined ? await readLog(folder, nowMs) : await readLedger(shared, config, nowMs)
@@ -76,7 +78,9 @@ async function readLedger(ledger: LedgerView, config: Config, nowMs: number): Pr
   if (rules.kind === 'invalid') throw new UsageError('the policy or price files are wrong; run tollgate check')
   const keys = readKeysWith(rules.policy, nowMs)
   const holds = await ledger.holds(HOLDS_SHOWN_MAX + 1)
-  const { nearest, complete } = await readBudgets(ledger, keys)
+  const nearest = new NearestBudgets(BUDGETS_SHOWN_MAX)
+  const pages = ledger.budgets((key) => keys.currentBudget(key) !== undefined)
+  const complete = await nearest.addPages(pages, keys, PAGES_MAX)
   return {
     holds: holds.slice(0, HOLDS_SHOWN_MAX).map((hold) => ({
       ...aged(hold.id, hold.atUs / 1_000, nowMs),
@@ -89,24 +93,6 @@ async function readLedger(ledger: LedgerView, config: Config, nowMs: number): Pr
     budgetsSeen: nearest.seen,
     complete,
   }
-}
-
-async function readBudgets(
-  ledger: LedgerView,
-  keys: KeyReader,
-): Promise<{ readonly nearest: NearestBudgets; readonly complete: boolean }> {
-  const nearest = new NearestBudgets(BUDGETS_SHOWN_MAX)
-  let pages = 0
-  for await (const { budgets } of ledger.budgets((key) => keys.currentBudget(key) !== undefined)) {
-    for (const budget of budgets) {
-      const rule = keys.currentBudget(budget.key)
-      if (rule === undefined) continue
-      nearest.add({ ...budget, rule: rule.name, unit: rule.unit, windowEndMs: rule.windowEndMs })
-    }
-    pages += 1
-    if (pages >= PAGES_MAX) return { nearest, complete: false }
-  }
-  return { nearest, complete: true }
 }
 
 async function readLog(folder: DataFolder, nowMs: number): Promise<Shown> {

@@ -2,7 +2,9 @@
  * The budgets with the least left, of however many: they are what an operator looks for, and all of them would not fit on
  * a screen or in memory.
  */
+import type { KeyReader } from './policy-keys.ts'
 import type { Unit } from './policy.ts'
+import type { BudgetPage } from './reservation.ts'
 
 export interface BudgetStanding {
   /** Key of its accumulator. */
@@ -39,6 +41,21 @@ export class NearestBudgets {
     this.#seen += 1
     this.#kept.set(standing.key, standing)
     if (this.#kept.size > this.#max * SLACK) this.#kept = new Map(this.list().map((kept) => [kept.key, kept]))
+  }
+
+  /** Adds those of a ledger that count now, from at most so many pages; answers whether these were all pages. */
+  async addPages(pages: AsyncIterable<BudgetPage>, keys: KeyReader, pagesMax: number): Promise<boolean> {
+    let read = 0
+    for await (const { budgets } of pages) {
+      if (read >= pagesMax) return false
+      read += 1
+      for (const { key, settled, held, limit } of budgets) {
+        const rule = keys.currentBudget(key)
+        if (rule === undefined) continue
+        this.add({ key, rule: rule.name, unit: rule.unit, settled, held, limit, windowEndMs: rule.windowEndMs })
+      }
+    }
+    return true
   }
 
   /** Nearest to its limit first. */

@@ -133,6 +133,8 @@ limits:
       Number(shown.budgets[0]?.settled) * 1.5,
     ])
     expect(shown).toMatchObject({ budgetsSeen: 4, complete: true })
+    const elsewhere = await runHere(['ledger', 'show', '--config', first.configFile, '--data', '/nowhere', '--json'])
+    expect(JSON.parse(elsewhere.stdout)).toEqual(shown)
     await redis.stop()
   })
 })

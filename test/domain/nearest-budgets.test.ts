@@ -2,6 +2,9 @@ import fc from 'fast-check'
 import { describe, expect, it } from 'vitest'
 import { NearestBudgets, shareOf } from '../../src/domain/nearest-budgets.ts'
 import type { BudgetStanding } from '../../src/domain/nearest-budgets.ts'
+import { readKeysWith } from '../../src/domain/policy-keys.ts'
+import type { BudgetPage } from '../../src/domain/reservation.ts'
+import { budget, NOW, policy } from './policy-fixtures.ts'
 
 function standing(key: string, settled: number, limit: number | undefined, held = 0): BudgetStanding {
   return { key, rule: 'purse', unit: 'tokens', settled, held, limit, windowEndMs: null }
@@ -26,6 +29,32 @@ describe('the nearest budgets', () => {
     const nearest = new NearestBudgets(3)
     for (const settled of [5, 7]) nearest.add(standing('same', settled, 10))
     expect(nearest.list()).toEqual([standing('same', 7, 10)])
+  })
+
+  it('are found page by page, as far as they are asked to, among the budgets that count now', async () => {
+    const set = policy({ budgets: [budget({ name: 'ever', id: 'Bever000', period: 'lifetime', unit: 'tokens' })] })
+    const page = (number: number): BudgetPage => {
+      const stored = { settled: number, held: 0, limit: 10 }
+      return {
+        seen: 2,
+        budgets: [
+          { key: `Bever000:a${number}`, ...stored },
+          { key: `Bgone000:a${number}`, ...stored },
+        ],
+      }
+    }
+    const look = async (pages: number, pagesMax: number) => {
+      const nearest = new NearestBudgets(9)
+      async function* all() {
+        for (let number = 0; number < pages; number += 1) yield page(number)
+      }
+      const complete = await nearest.addPages(all(), readKeysWith(set, NOW), pagesMax)
+      return { complete, keys: nearest.list().map(({ key }) => key) }
+    }
+    const found = { complete: true, keys: ['Bever000:a2', 'Bever000:a1', 'Bever000:a0'] }
+    expect(await look(3, 4)).toEqual(found)
+    expect(await look(3, 3)).toEqual(found)
+    expect(await look(4, 3)).toEqual({ ...found, complete: false })
   })
 
   it('count a limit of nothing as used up, and one that nobody knows as far away', () => {
