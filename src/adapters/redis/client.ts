@@ -5,17 +5,19 @@
  * A failed call may have been executed. ioredis also sends a command again that was under way when a connection broke;
  * the scripts are idempotent by reservation id, so twice is as good as once.
  */
-import { Redis } from 'ioredis'
-import type { RedisOptions } from 'ioredis'
+import type { Redis } from 'ioredis'
 
 import { LedgerUnavailable } from '../../domain/failures.ts'
 import { AnswerBound } from './answer-bound.ts'
 import { createBreaker } from './breaker.ts'
 import { ALL_SHARDS } from './keys.ts'
-import { isReply, mustReconnect, unavailable, wasNeverSent } from './redis-fault.ts'
+import { redirectionOf } from './redirection.ts'
+import { isReply, unavailable, wasNeverSent } from './redis-fault.ts'
 import type { Script } from './scripts.ts'
 
 export type Argument = string | number
+
+export type Command = readonly [name: string, ...args: Argument[]]
 
 /** A server that takes writes, and the shards that it has. */
 export interface Store {
@@ -33,53 +35,20 @@ export interface RedisCommands extends AsyncDisposable {
   /** Runs a script where its keys are. */
   evaluate(script: Script, keys: readonly string[], args: readonly Argument[]): Promise<unknown>
   /** Reads, each where its first key is, sent together and answered in order; not one atomic step. */
-  read(commands: readonly (readonly [name: string, ...args: Argument[]])[]): Promise<readonly unknown[]>
+  read(commands: readonly Command[]): Promise<readonly unknown[]>
+  /** Commands without keys, or with keys of this shard, at the server that has the shard. */
+  readAt(shard: number, commands: readonly Command[]): Promise<readonly unknown[]>
 }
-
-/** Default bound of one command: a hundred times a slow answer, a tenth of what a caller would notice as a hang. */
-const COMMAND_TIMEOUT_MS = 100
 
 /** Bound of TCP and TLS connect, and of the first call's wait for it at start. */
-const CONNECT_TIMEOUT_MS = 2_000
+export const CONNECT_TIMEOUT_MS = 2_000
 
-/** Longest pause between two attempts to connect: a store that is back is used within a second. */
-const RECONNECT_MS_MAX = 1_000
-
-const OPTIONS = {
-  // No `commandTimeout`: it fails commands whose answer waits to be read; see `AnswerBound`.
-  connectTimeout: CONNECT_TIMEOUT_MS,
-  enableOfflineQueue: false,
-  // ioredis itself writes concurrent commands without waiting; its automatic pipelines keep one in flight and cost a
-  // third of the throughput with these scripts.
-  enableAutoPipelining: false,
-  // With false a command whose connection breaks stays pending for ever in ioredis 6.0.0 (issue 2193).
-  autoResendUnfulfilledCommands: true,
-  maxRetriesPerRequest: 1,
-  retryStrategy: (attempt: number) => Math.min(attempt * 50, RECONNECT_MS_MAX),
-  reconnectOnError: mustReconnect,
-  protocol: 2,
-  // The parser of ioredis 6.0.0 reads integer replies near 2^53 one off; as text they are exact.
-  stringNumbers: true,
-  connectionName: 'tollgate-ledger',
-} as const satisfies RedisOptions
-
-/** Rejects what ioredis would read as a path or a host name without a word. */
-function assertRedisUrl(url: string): void {
-  const parsed = URL.parse(url)
-  if (parsed && (parsed.protocol === 'redis:' || parsed.protocol === 'rediss:') && parsed.hostname) return
-  throw new RangeError('ledger.url: must look like redis://host:6379 or rediss://user:password@host:6379')
+/** The slot of these keys is on its way to this server, which answers for it only when it is told so. */
+interface Asking {
+  readonly asking?: boolean
 }
 
-export function connectRedis(options: { readonly url: string; readonly commandTimeoutMs?: number }): RedisCommands {
-  assertRedisUrl(options.url)
-  const commandTimeoutMs = options.commandTimeoutMs ?? COMMAND_TIMEOUT_MS
-  if (!Number.isSafeInteger(commandTimeoutMs) || commandTimeoutMs < 1) {
-    throw new RangeError(`ledger.commandTimeoutMs: must be a whole number of milliseconds above 0`)
-  }
-  return new OneRedis(new Redis(options.url, OPTIONS), commandTimeoutMs)
-}
-
-class OneRedis implements RedisCommands {
+export class OneRedis implements RedisCommands {
   readonly isSlotted = false
   readonly #redis: Redis
   readonly #commandTimeoutMs: number
@@ -114,14 +83,21 @@ class OneRedis implements RedisCommands {
     return [{ representative: 0, shards: ALL_SHARDS }]
   }
 
-  async evaluate(script: Script, keys: readonly string[], args: readonly Argument[]): Promise<unknown> {
-    return this.#guarded(() => this.#evaluate(script, keys, args))
+  async evaluate(
+    script: Script,
+    keys: readonly string[],
+    args: readonly Argument[],
+    options: Asking = {},
+  ): Promise<unknown> {
+    return this.#guarded(() => this.#evaluate(script, keys, args, options))
   }
 
-  async read(commands: readonly (readonly [name: string, ...args: Argument[]])[]): Promise<readonly unknown[]> {
-    return this.#guarded(() =>
-      this.#bound.within(Promise.all(commands.map(([name, ...args]) => this.#redis.call(name, [...args])))),
-    )
+  async read(commands: readonly Command[], options: Asking = {}): Promise<readonly unknown[]> {
+    return this.#guarded(() => this.#bound.within(Promise.all(commands.map((command) => this.#call(command, options)))))
+  }
+
+  async readAt(_shard: number, commands: readonly Command[]): Promise<readonly unknown[]> {
+    return this.read(commands)
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
@@ -129,13 +105,26 @@ class OneRedis implements RedisCommands {
   }
 
   /** Redis forgets scripts when it restarts; then the text itself is sent, once for each call under way. */
-  async #evaluate(script: Script, keys: readonly string[], args: readonly Argument[]): Promise<unknown> {
+  async #evaluate(
+    script: Script,
+    keys: readonly string[],
+    args: readonly Argument[],
+    options: Asking,
+  ): Promise<unknown> {
+    const run = (command: string, name: string) =>
+      this.#bound.within(this.#call([command, name, keys.length, ...keys, ...args], options))
     try {
-      return await this.#bound.within(this.#redis.evalsha(script.sha, keys.length, ...keys, ...args))
+      return await run('evalsha', script.sha)
     } catch (error) {
       if (!isReply(error) || !error.message.startsWith('NOSCRIPT')) throw error
-      return await this.#bound.within(this.#redis.eval(script.text, keys.length, ...keys, ...args))
+      return await run('eval', script.text)
     }
+  }
+
+  #call([name, ...args]: Command, { asking = false }: Asking): Promise<unknown> {
+    // Written at once and in this order: ASKING is meant for the next command of its connection.
+    if (asking) this.#redis.asking().catch(() => undefined)
+    return this.#redis.call(name, args)
   }
 
   async #guarded<Result>(call: () => Promise<Result>): Promise<Result> {
@@ -149,8 +138,10 @@ class OneRedis implements RedisCommands {
       this.#lastFailure = undefined
       return result
     } catch (error) {
+      const redirection = isReply(error) ? redirectionOf(error) : undefined
       if (isReply(error)) this.#breaker.succeeded()
       else this.#breaker.failed()
+      if (redirection !== undefined) throw redirection
       if (wasNeverSent(error)) throw this.#spared()
       const wasSent = connection !== undefined
       this.#lastFailure = unavailable(error, { wasSent, isResent: connection !== this.#connections })

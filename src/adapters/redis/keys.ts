@@ -22,7 +22,7 @@ export interface Keys {
   /** When each node was last here. */
   readonly nodes: string
   /** Never there: what asks whether the store takes writes. */
-  readonly probe: string
+  probe(shard: number): string
 }
 
 /** Every shard there is. */
@@ -33,7 +33,7 @@ const PREFIX = /^[A-Za-z0-9_.-]{1,32}$/
 /** `prefix` separates several gateways' ledgers in one Redis. */
 export function createKeys(prefix = 'L'): Keys {
   if (!PREFIX.test(prefix)) throw new RangeError(`ledger prefix: must be 1 to 32 of A-Z a-z 0-9 _ . -, not ${prefix}`)
-  const tagged = (shard: number, rest: string) => `${prefix}:{v${shardName(shard)}}:${rest}`
+  const tagged = (shard: number, rest: string) => `${prefix}:${tagOf(shard)}:${rest}`
   return {
     accumulator: (accumulator) => tagged(accumulator.shard, accumulatorName(accumulator)),
     record: (shard, id) => tagged(shard, `R:${id}`),
@@ -42,12 +42,13 @@ export function createKeys(prefix = 'L'): Keys {
     budgets: `${prefix}:{v*}:b:*`,
     budgetKey: (name) => name.slice(name.indexOf('}:b:') + '}:b:'.length),
     nodes: tagged(0, 'nodes'),
-    probe: tagged(0, 'probe'),
+    probe: (shard) => tagged(shard, 'probe'),
   }
 }
 
-function shardName(shard: number): string {
-  return shard.toString(36)
+/** What keeps the keys of one shard in one slot of a Cluster. */
+export function tagOf(shard: number): string {
+  return `{v${shard.toString(36)}}`
 }
 
 /** The shard that keeps a reservation's record and lease: that of its first charge, so one script sees them together. */

@@ -1,6 +1,10 @@
 /**
- * The ledger in Redis: one script per step, all accumulators of a decision in one call whatever their shards, since one
- * Redis has no slots to keep apart. Every node of the gateway talks to the same one; Redis's clock is the clock.
+ * The ledger in Redis: one script per step and part of a decision. One Redis has one part; on a Cluster there is one for
+ * each shard, all at once. Every node of the gateway talks to the same store; Redis's clock is the clock.
+ *
+ * When one part is refused, the others are given back. Each shard keeps its own limits whatever becomes of the others, so
+ * nothing is ever above a limit; a refused call may hold something elsewhere for a round trip, or for a lease when its
+ * node dies just then.
  */
 import type { Accumulator, AccumulatorState } from '../../domain/accumulator.ts'
 import {
@@ -12,9 +16,7 @@ import {
   assertReservationId,
   assertSettlement,
 } from '../../domain/accumulator-check.ts'
-import { IDLE_COUNTER_MS, NOTE_KEPT_MS, TOMBSTONE_MS } from '../../domain/accumulator-geometry.ts'
-import type { Charge } from '../../domain/accumulator.ts'
-import { LEASE_MS } from '../../domain/reservation.ts'
+import { TOMBSTONE_MS } from '../../domain/accumulator-geometry.ts'
 import type {
   BudgetPage,
   ExpiredHold,
@@ -27,78 +29,86 @@ import type {
   SettleOutcome,
 } from '../../domain/reservation.ts'
 import type { Ledger, SettleOptions } from '../../ports/ledger.ts'
+import { readBalances } from './balances.ts'
 import { readBudgets } from './budgets.ts'
 import { chunksOf } from './chunks.ts'
-import { connectRedis } from './client.ts'
 import type { RedisCommands } from './client.ts'
-import { createKeys, homeShard } from './keys.ts'
+import { connectRedis } from './connect.ts'
+import type { RedisAccess, RedisPlace } from './connect.ts'
+import { createKeys } from './keys.ts'
 import type { Keys } from './keys.ts'
-import { toReassertOutcome, toReserveOutcome, toSettleOutcome } from './outcomes.ts'
-import { writePlan, writeReasserted } from './plan.ts'
+import { mergeReassert, mergeSettle } from './merge.ts'
+import { Outbox } from './outbox.ts'
+import type { ReportUndelivered } from './outbox.ts'
+import { PartScripts } from './part-scripts.ts'
+import { allOf, mostUncertain, reserveParts } from './reserve-parts.ts'
+import { ofPart, partsOf } from './parts.ts'
+import type { Part } from './parts.ts'
 import { countNodes } from './presence.ts'
 import { Reaper } from './reaper.ts'
 import { Reply } from './replies.ts'
-import {
-  balancesArguments,
-  reassertArguments,
-  reassertedParts,
-  reserveArguments,
-  settleArguments,
-} from './script-arguments.ts'
 import { loadScripts } from './scripts.ts'
 import { inspectSetup } from './setup.ts'
 import type { Scripts } from './scripts.ts'
 
-export interface RedisLedgerOptions {
-  /** `redis://` or `rediss://`. */
-  readonly url: string
-  /** Bound of one command. */
-  readonly commandTimeoutMs?: number
-  /** First part of every key; separates several ledgers in one Redis. */
-  readonly prefix?: string
-  /** For tests that turn the clock; otherwise the scripts that lie beside this file. */
-  readonly scripts?: Scripts
+export type RedisLedgerOptions = RedisPlace &
+  RedisAccess & {
+    /** First part of every key; separates several ledgers in one Redis. */
+    readonly prefix?: string
+    /** For tests that turn the clock; otherwise the scripts that lie beside this file. */
+    readonly scripts?: Scripts
+    /** Told when a part of a refused decision on a Cluster could not be given back: its lease will charge it. */
+    readonly onUndelivered?: ReportUndelivered
+  }
+
+interface Parts {
+  readonly redis: RedisCommands
+  readonly keys: Keys
+  readonly scripts: Scripts
+  readonly report: ReportUndelivered
 }
 
 /** Ids in one call: bounds the time for which an extension or a release holds up decisions. */
 const IDS_PER_CALL = 500
 
-/** Accumulators in one read: bounds the time for which a report holds up decisions. */
-const ACCUMULATORS_PER_READ = 100
-
 /** Connects in the background: the first call waits for the connection, within its bound. */
 export function createRedisLedger(options: RedisLedgerOptions): Ledger {
-  const keys = createKeys(options.prefix)
-  return new RedisLedger({ redis: connectRedis(options), keys, scripts: options.scripts ?? loadScripts() })
+  return new RedisLedger({
+    redis: connectRedis(options),
+    keys: createKeys(options.prefix),
+    scripts: options.scripts ?? loadScripts(),
+    report: options.onUndelivered ?? (() => undefined),
+  })
 }
 
 class RedisLedger implements Ledger {
   readonly kind = 'redis'
+  readonly #parts: Parts
   readonly #redis: RedisCommands
   readonly #keys: Keys
-  readonly #scripts: Scripts
+  readonly #texts: Scripts
+  readonly #scripts: PartScripts
   readonly #reaper: Reaper
+  readonly #outbox: Outbox
   readonly inspect = () => inspectSetup(this.#redis)
-  readonly countNodes: (owner: string) => Promise<number>
+  readonly countNodes = (owner: string) => countNodes(this.#parts, owner)
 
-  constructor(parts: { readonly redis: RedisCommands; readonly keys: Keys; readonly scripts: Scripts }) {
+  constructor(parts: Parts) {
+    this.#parts = parts
     this.#redis = parts.redis
     this.#keys = parts.keys
-    this.#scripts = parts.scripts
+    this.#texts = parts.scripts
+    this.#scripts = new PartScripts(parts)
+    this.#outbox = new Outbox(parts.report)
     this.#reaper = new Reaper(parts)
-    this.countNodes = (owner) => countNodes(parts, owner)
   }
 
   async reserve(request: ReservationRequest): Promise<ReserveOutcome> {
     assertReservation(request)
-    const { id, charges, leaseMs } = request
-    const home = homeShard(charges)
-    const reply = await this.#redis.evaluate(
-      this.#scripts.reserve,
-      [this.#keys.record(home, id), this.#keys.leases(home), ...this.#accumulatorKeys(charges)],
-      [id, leaseMs, writePlan(request), ...reserveArguments(charges)],
-    )
-    return toReserveOutcome(request, new Reply(reply))
+    const [only, ...others] = partsOf(request.charges, this.#redis.isSlotted)
+    if (only === undefined) throw new RangeError('a decision has at least one part')
+    if (others.length === 0) return this.#scripts.reserve(request, only)
+    return reserveParts(request, [only, ...others], { scripts: this.#scripts, outbox: this.#outbox })
   }
 
   async settle(hold: Hold, actual: readonly number[], options: SettleOptions = {}): Promise<SettleOutcome> {
@@ -106,54 +116,37 @@ class RedisLedger implements Ledger {
     assertReservationId(hold.id)
     assertSettlement(hold.charges, actual)
     assertNote(note)
-    const settle = () => this.#settle(hold, { actual, mode: 'settle', note })
-    const outcome = await settle()
-    if (outcome.kind !== 'unknown' || !force) return outcome
-    await this.reassert(hold, LEASE_MS)
-    const forced = await settle()
-    return forced.kind === 'settled' ? { ...forced, before: 'unknown' } : forced
+    const outcomes = await this.#ofAll(hold, (part) => {
+      const posting = { actual: ofPart(actual, part), mode: 'settle', note } as const
+      return force ? this.#scripts.force(hold, part, posting) : this.#scripts.settle(hold, part, posting)
+    })
+    return mergeSettle(outcomes)
   }
 
   async void(hold: Pick<Hold, 'id' | 'charges' | 'owner'>): Promise<SettleOutcome> {
     assertReservationId(hold.id)
-    const nothing = hold.charges.map(() => 0)
-    return this.#settle(hold, { actual: nothing, mode: 'void', note: '' })
+    return mergeSettle(await this.#ofAll(hold, (part) => this.#scripts.giveBack(hold, part, 'void')))
   }
 
   async release(holds: readonly Pick<Hold, 'id' | 'charges'>[]): Promise<void> {
-    const byShard = Map.groupBy(holds, ({ charges }) => homeShard(charges))
-    const calls = [...byShard].flatMap(([shard, group]) =>
-      chunksOf(IDS_PER_CALL, group).map((chunk) => {
-        const records = chunk.map(({ id }) => this.#keys.record(shard, id))
-        return this.#redis.evaluate(this.#scripts.release, records, [TOMBSTONE_MS])
-      }),
-    )
-    await Promise.all(calls)
+    await this.#ofShards(holds, async (shard, ids) => {
+      const records = ids.map((id) => this.#keys.record(shard, id))
+      await this.#redis.evaluate(this.#texts.release, records, [TOMBSTONE_MS])
+      return []
+    })
   }
 
   async extend(holds: readonly Pick<Hold, 'id' | 'charges'>[], leaseMs: number): Promise<readonly ReservationId[]> {
-    const byShard = Map.groupBy(holds, ({ charges }) => homeShard(charges))
-    const calls = [...byShard].flatMap(([shard, group]) =>
-      chunksOf(IDS_PER_CALL, group).map(async (chunk) => {
-        const args = [leaseMs, ...chunk.map(({ id }) => id)]
-        const reply = await this.#redis.evaluate(this.#scripts.extend, [this.#keys.leases(shard)], args)
-        return new Reply(reply).texts()
-      }),
-    )
-    return (await Promise.all(calls)).flat()
+    const lost = await this.#ofShards(holds, async (shard, ids) => {
+      const reply = await this.#redis.evaluate(this.#texts.extend, [this.#keys.leases(shard)], [leaseMs, ...ids])
+      return new Reply(reply).texts()
+    })
+    return [...new Set(lost)]
   }
 
   async reassert(hold: Hold, leaseMs: number): Promise<ReassertOutcome> {
     assertHold(hold, leaseMs)
-    const home = homeShard(hold.charges)
-    const parts = reassertedParts(hold)
-    const keys = this.#accumulatorKeys(parts.map(({ charge }) => charge))
-    const reply = await this.#redis.evaluate(
-      this.#scripts.reassert,
-      [this.#keys.record(home, hold.id), this.#keys.leases(home), ...keys],
-      [hold.id, leaseMs, writeReasserted(hold), ...reassertArguments(parts)],
-    )
-    return toReassertOutcome(new Reply(reply))
+    return mergeReassert(await this.#ofAll(hold, (part) => this.#scripts.reassert(hold, part, leaseMs)))
   }
 
   async reap(max: number): Promise<readonly ExpiredHold[]> {
@@ -162,16 +155,11 @@ class RedisLedger implements Ledger {
 
   async balances(accumulators: readonly Accumulator[]): Promise<readonly AccumulatorState[]> {
     for (const [index, accumulator] of accumulators.entries()) assertAccumulator(`accumulators[${index}]`, accumulator)
-    const calls = chunksOf(ACCUMULATORS_PER_READ, accumulators).map(async (chunk) => {
-      const keys = chunk.map((accumulator) => this.#keys.accumulator(accumulator))
-      const reply = await this.#redis.evaluate(this.#scripts.balances, keys, balancesArguments(chunk))
-      return new Reply(reply).states()
-    })
-    return (await Promise.all(calls)).flat()
+    return readBalances(this.#parts, accumulators)
   }
 
   budgets(wanted: (key: string) => boolean): AsyncIterable<BudgetPage> {
-    return readBudgets({ redis: this.#redis, keys: this.#keys, scripts: this.#scripts }, wanted)
+    return readBudgets(this.#parts, wanted)
   }
 
   async holds(max: number): Promise<readonly OpenHold[]> {
@@ -195,32 +183,44 @@ class RedisLedger implements Ledger {
 
   async ping(): Promise<void> {
     // Nothing, written to a key that is not there, changes nothing; but a store that takes no writes refuses it.
-    await this.#redis.read([['SETRANGE', this.#keys.probe, 0, '']])
+    const stores = await this.#redis.stores()
+    const pings = stores.map(({ representative }) =>
+      this.#redis.readAt(representative, [['SETRANGE', this.#keys.probe(representative), 0, '']]),
+    )
+    await Promise.all(pings)
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
+    await this.#outbox.close()
     await this.#redis[Symbol.asyncDispose]()
   }
 
-  async #settle(
-    { id, charges, owner }: Pick<Hold, 'id' | 'charges' | 'owner'>,
-    { actual, mode, note }: { actual: readonly number[]; mode: 'settle' | 'void'; note: string },
-  ): Promise<SettleOutcome> {
-    const home = homeShard(charges)
-    const reply = await this.#redis.evaluate(
-      this.#scripts.settle,
-      [
-        this.#keys.record(home, id),
-        this.#keys.leases(home),
-        this.#keys.expired(home, owner),
-        ...this.#accumulatorKeys(charges),
-      ],
-      [id, note === '' ? TOMBSTONE_MS : NOTE_KEPT_MS, mode, IDLE_COUNTER_MS, note, ...settleArguments(charges, actual)],
-    )
-    return toSettleOutcome(new Reply(reply))
+  /** Does something with each part. Each is tried, whatever becomes of the others. */
+  async #ofAll<Outcome>(
+    { charges }: Pick<Hold, 'charges'>,
+    run: (part: Part) => Promise<Outcome>,
+  ): Promise<readonly Outcome[]> {
+    const { answers, errors } = await allOf(partsOf(charges, this.#redis.isSlotted), run)
+    if (errors.length > 0) throw mostUncertain(errors)
+    return answers
   }
 
-  #accumulatorKeys(charges: readonly Charge[]): readonly string[] {
-    return charges.map(({ accumulator }) => this.#keys.accumulator(accumulator))
+  /** Does something with the ids of each shard, some at a time. */
+  async #ofShards<Answer>(
+    holds: readonly Pick<Hold, 'id' | 'charges'>[],
+    run: (shard: number, ids: readonly ReservationId[]) => Promise<readonly Answer[]>,
+  ): Promise<readonly Answer[]> {
+    const homes = holds.flatMap(({ id, charges }) =>
+      partsOf(charges, this.#redis.isSlotted).map(({ home }) => ({ home, id })),
+    )
+    const calls = [...Map.groupBy(homes, ({ home }) => home)].flatMap(([shard, group]) =>
+      chunksOf(IDS_PER_CALL, group).map((chunk) =>
+        run(
+          shard,
+          chunk.map(({ id }) => id),
+        ),
+      ),
+    )
+    return (await Promise.all(calls)).flat()
   }
 }

@@ -7,7 +7,10 @@ import { readMarks } from './plan.ts'
 import { toRecordState } from './replies.ts'
 import type { Reply } from './replies.ts'
 
-export function toReserveOutcome({ id, charges, owner }: ReservationRequest, reply: Reply): ReserveOutcome {
+export function toReserveOutcome(
+  { id, charges, owner }: Omit<ReservationRequest, 'leaseMs'>,
+  reply: Reply,
+): ReserveOutcome {
   const kind = reply.text()
   if (kind === 'refused') return { kind, shortfalls: reply.shortfalls() }
   if (kind === 'duplicate') return { kind, state: toRecordState(reply.text()) }

@@ -9,26 +9,31 @@ import type { AccumulatorShape, Charge } from '../../domain/accumulator.ts'
 import { reassertedMarks } from '../../domain/reservation.ts'
 import type { Hold, ReservationId } from '../../domain/reservation.ts'
 import { LedgerUnavailable } from '../../domain/failures.ts'
+import type { HeldPart, Part } from './parts.ts'
 
-/** Key, shard, limit, policy version, amount, kind, and two numbers of the shape. */
-type PlanEntry = readonly [string, number, number, number, number, string, number, number]
+/**
+ * Key, shard, limit, policy version, amount, kind, and two numbers of the shape. Then, where the record is a part of a
+ * decision over several shards, the charge's place in the whole.
+ */
+type PlanEntry = readonly [string, number, number, number, number, string, number, number, ...place: number[]]
 
 const RECORD = /^[RX]\|(\d+)\|([^|]*)\|([^|]*)\|(.*)$/s
 
 /** The end of a record, which does not change while it lives. */
-export function writePlan({ owner, charges }: Pick<Hold, 'owner' | 'charges'>): string {
-  return `${owner}|${JSON.stringify(charges.map(toEntry))}`
+export function writePlan(owner: string, { charges, places }: Part): string {
+  return `${owner}|${JSON.stringify(charges.map((charge, index) => toEntry(charge, places?.[index])))}`
 }
 
 /** The whole record of a hold that the store had lost. */
-export function writeReasserted(hold: Hold): string {
-  return `R|${hold.atUs}|${reassertedMarks(hold).join(',')}|${writePlan(hold)}`
+export function writeReasserted(hold: Hold, part: Part): string {
+  return `R|${hold.atUs}|${reassertedMarks(hold).join(',')}|${writePlan(hold.owner, part)}`
 }
 
-function toEntry({ accumulator, amount }: Charge): PlanEntry {
+function toEntry({ accumulator, amount }: Charge, place: number | undefined): PlanEntry {
   const { key, shard, limit, limitVersion, shape } = accumulator
   const [a, b] = shapeNumbers(shape)
-  return [key, shard, limit, limitVersion, amount, shape.kind, a, b]
+  const entry = [key, shard, limit, limitVersion, amount, shape.kind, a, b] as const
+  return place === undefined ? entry : [...entry, place]
 }
 
 /** A budget without a window ends at 0, and begins at what it is kept for; at 0 when it is kept for ever. */
@@ -56,7 +61,7 @@ export function readNote(record: string): string | undefined {
 }
 
 /** Reads a record that is held or expired; undefined for a settled one. Throws when it is not one of ours. */
-export function readRecord(id: ReservationId, record: string): Hold | undefined {
+export function readRecord(id: ReservationId, record: string): HeldPart | undefined {
   if (record.startsWith('S')) return undefined
   try {
     return parseRecord(id, record)
@@ -65,19 +70,19 @@ export function readRecord(id: ReservationId, record: string): Hold | undefined 
   }
 }
 
-function parseRecord(id: ReservationId, record: string): Hold {
+function parseRecord(id: ReservationId, record: string): HeldPart {
   const match = RECORD.exec(record)
   if (!match) throw new Error('not a record')
   const [, at = '', marks = '', owner = '', plan = ''] = match
   const entries: unknown = JSON.parse(plan)
   if (!Array.isArray(entries)) throw new Error('the plan is not a list')
-  return {
-    id,
-    charges: entries.map((entry, index) => toCharge(`plan[${index}]`, entry)),
-    atUs: Number(at),
-    marks: readMarks(marks),
-    owner,
-  }
+  const charges = entries.map((entry, index) => toCharge(`plan[${index}]`, entry))
+  return { hold: { id, charges, atUs: Number(at), marks: readMarks(marks), owner }, part: readPlaces(entries) }
+}
+
+function readPlaces(entries: readonly unknown[]): HeldPart['part'] {
+  const places = entries.map((entry): unknown => (Array.isArray(entry) ? entry[8] : undefined))
+  return places.every((place) => typeof place === 'number') && places.length > 0 ? { places } : {}
 }
 
 /** Marks as the scripts write them: numbers between commas, nothing for a decision without charges. */

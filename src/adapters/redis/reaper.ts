@@ -10,6 +10,8 @@ import { chunksOf } from './chunks.ts'
 import type { RedisCommands } from './client.ts'
 import { ALL_SHARDS } from './keys.ts'
 import type { Keys } from './keys.ts'
+import { joinParts } from './parts.ts'
+import type { HeldPart } from './parts.ts'
 import { readNote, readRecord } from './plan.ts'
 import { Reply } from './replies.ts'
 import { expireArguments, isCounter } from './script-arguments.ts'
@@ -49,68 +51,70 @@ export class Reaper {
    * the holds that did expire must reach the caller.
    */
   async reap(max: number): Promise<readonly ExpiredHold[]> {
-    const expired: ExpiredHold[] = []
-    const unreadable: unknown[] = []
     const due = (await this.#due()).slice(0, max)
-    const records = await this.#redis.read(due.map(({ shard, id }) => ['GET', this.#keys.record(shard, id)]))
-    for (const [index, { shard, id }] of due.entries()) {
-      const read = toDueHold(id, records[index])
-      if (read.kind === 'unreadable') unreadable.push(read.error)
-      else if (await this.#expire(shard, read.hold)) expired.push(listed(read.hold))
+    const reads = (await this.#records(due)).map((record, index) => toDueHold(due[index], record))
+    const expired: HeldPart[] = []
+    for (const read of reads) {
+      if (read.kind === 'read' && (await this.#expire(read.shard, read.held.hold))) expired.push(read.held)
     }
-    if (expired.length === 0 && unreadable.length > 0) throw unreadable[0]
-    return expired
+    const unreadable = reads.find((read) => read.kind === 'unreadable')
+    if (expired.length === 0 && unreadable !== undefined) throw unreadable.error
+    return joinById(expired).map(listed)
   }
 
   async holds(max: number): Promise<readonly OpenHold[]> {
-    const leases = (await this.#members(ALL_SHARDS, (shard) => this.#keys.leases(shard), max))
-      .toSorted(byLease)
-      .slice(0, max)
-    const records = await this.#redis.read(leases.map(({ shard, id }) => ['GET', this.#keys.record(shard, id)]))
-    return leases.flatMap(({ id, untilMs }, index) => {
-      // A hold may have been settled between the two reads.
-      const record = records[index]
-      const hold = typeof record === 'string' ? readRecord(id, record) : undefined
-      return hold ? [{ ...listed(hold), owner: hold.owner, atUs: hold.atUs, leaseUntilMs: untilMs }] : []
-    })
+    const leases = await this.#members((shard) => this.#keys.leases(shard), max)
+    const untilMs = new Map(leases.toReversed().map((lease) => [lease.id, lease.untilMs]))
+    const open = joinById(toHeld(leases, await this.#records(leases)))
+    return open.map((hold) => ({
+      ...listed(hold),
+      owner: hold.owner,
+      atUs: hold.atUs,
+      leaseUntilMs: untilMs.get(hold.id) ?? 0,
+    }))
   }
 
   async expired(owner: string, max: number): Promise<readonly Hold[]> {
-    const key = (shard: number) => this.#keys.expired(shard, owner)
-    const oldest = (await this.#members(ALL_SHARDS, key, max)).toSorted(byLease).slice(0, max)
-    const records = await this.#redis.read(oldest.map(({ shard, id }) => ['GET', this.#keys.record(shard, id)]))
-    return oldest.flatMap(({ id }, index) => {
-      // A hold may have been settled between the two reads, and a record lives no longer than it can be corrected.
-      const record = records[index]
-      return (typeof record === 'string' ? readRecord(id, record) : undefined) ?? []
-    })
+    const oldest = await this.#members((shard) => this.#keys.expired(shard, owner), max)
+    return joinById(toHeld(oldest, await this.#records(oldest)))
   }
 
   async find(id: ReservationId): Promise<Hold | undefined> {
-    const record = await this.#record(id)
-    return record === undefined ? undefined : readRecord(id, record)
+    return joinParts((await this.#recordsOf(id)).flatMap((record) => readRecord(id, record) ?? []))
   }
 
   async noteOf(id: ReservationId): Promise<string | undefined> {
-    const record = await this.#record(id)
-    return record === undefined ? undefined : readNote(record)
+    return (await this.#recordsOf(id)).map(readNote).find((note) => note !== undefined)
   }
 
-  /** Only the id is known: the record can be in any shard, and one MGET asks them all. */
-  async #record(id: ReservationId): Promise<string | undefined> {
-    const [reply] = await this.#redis.read([['MGET', ...ALL_SHARDS.map((shard) => this.#keys.record(shard, id))]])
-    const record: unknown = Array.isArray(reply) ? reply.find((value) => typeof value === 'string') : undefined
-    return typeof record === 'string' ? record : undefined
+  /** Only the id is known: its records can be in any shard. One Redis answers for all in one command. */
+  async #recordsOf(id: ReservationId): Promise<readonly string[]> {
+    const keys = ALL_SHARDS.map((shard) => this.#keys.record(shard, id))
+    const replies = await this.#redis.read(
+      this.#redis.isSlotted ? keys.map((key) => ['GET', key]) : [['MGET', ...keys]],
+    )
+    return replies.flat().filter((record) => typeof record === 'string')
+  }
+
+  async #records(holds: readonly Due[]): Promise<readonly unknown[]> {
+    return this.#redis.read(holds.map(({ shard, id }) => ['GET', this.#keys.record(shard, id)]))
   }
 
   /** Every overdue hold, as far as one look takes them. */
   async #due(): Promise<readonly Due[]> {
-    const looks = chunksOf(SHARDS_PER_LOOK, ALL_SHARDS).map(async (shards) => {
+    const groups = this.#redis.isSlotted ? await this.#shardsWithLeases() : chunksOf(SHARDS_PER_LOOK, ALL_SHARDS)
+    const looks = groups.map(async (shards) => {
       const leases = shards.map((shard) => this.#keys.leases(shard))
       const reply = await this.#redis.evaluate(this.#scripts.due, leases, [DUE_PER_SHARD])
       return toDue(shards, new Reply(reply))
     })
     return (await Promise.all(looks)).flat()
+  }
+
+  /** On a Cluster a script sees one shard, and most shards have no leases: a plain read finds those that have. */
+  async #shardsWithLeases(): Promise<readonly (readonly number[])[]> {
+    const first = await this.#members((shard) => this.#keys.leases(shard), 1, ALL_SHARDS.length)
+    return first.map(({ shard }) => [shard])
   }
 
   async #expire(shard: number, hold: Hold): Promise<boolean> {
@@ -128,16 +132,12 @@ export class Reaper {
     return reply === 'expired'
   }
 
-  /** The first members of a sorted set of each of these shards, at most `perShard` of each. */
-  async #members(
-    shards: readonly number[],
-    keyOf: (shard: number) => string,
-    perShard: number,
-  ): Promise<readonly Lease[]> {
-    const replies = await this.#redis.read(
-      shards.map((shard) => ['ZRANGE', keyOf(shard), 0, perShard - 1, 'WITHSCORES']),
-    )
-    return replies.flatMap((reply, index) => toLeases(shards[index] ?? 0, new Reply(reply).texts()))
+  /** The first members of a sorted set of each shard, at most `perShard` of each and `max` in all, lowest score first. */
+  async #members(keyOf: (shard: number) => string, perShard: number, max = perShard): Promise<readonly Lease[]> {
+    const commands = ALL_SHARDS.map((shard) => ['ZRANGE', keyOf(shard), 0, perShard - 1, 'WITHSCORES'] as const)
+    const replies = await this.#redis.read(commands)
+    const members = replies.flatMap((reply, shard) => toLeases(shard, new Reply(reply).texts()))
+    return members.toSorted(byLease).slice(0, max)
   }
 }
 
@@ -150,16 +150,33 @@ function toDue(shards: readonly number[], reply: Reply): readonly Due[] {
   return reply.pairs().map(({ position, text }) => ({ shard: shards[position] ?? 0, id: text }))
 }
 
-type DueHold = { readonly kind: 'read'; readonly hold: Hold } | { readonly kind: 'unreadable'; readonly error: unknown }
+type DueHold =
+  | { readonly kind: 'read'; readonly shard: number; readonly held: HeldPart }
+  | { readonly kind: 'unreadable'; readonly error: unknown }
 
-function toDueHold(id: ReservationId, record: unknown): DueHold {
+function toDueHold(due: Due | undefined, record: unknown): DueHold {
+  const { shard, id } = due ?? { shard: 0, id: '' }
   // Without a live record only the lease is left over: expiring it with no charges removes it.
-  const nothing = { id, charges: [], atUs: 0, marks: [], owner: '' }
+  const nothing = { hold: { id, charges: [], atUs: 0, marks: [], owner: '' }, part: {} }
   try {
-    return { kind: 'read', hold: (typeof record === 'string' ? readRecord(id, record) : undefined) ?? nothing }
+    const held = (typeof record === 'string' ? readRecord(id, record) : undefined) ?? nothing
+    return { kind: 'read', shard, held }
   } catch (error) {
     return { kind: 'unreadable', error }
   }
+}
+
+/** A hold may have been settled between the two reads, and a record lives no longer than it can be corrected. */
+function toHeld(holds: readonly Due[], records: readonly unknown[]): readonly HeldPart[] {
+  return holds.flatMap(({ id }, index) => {
+    const record = records[index]
+    return (typeof record === 'string' ? readRecord(id, record) : undefined) ?? []
+  })
+}
+
+/** Whole holds out of their parts, in the order of their first. */
+function joinById(held: readonly HeldPart[]): readonly Hold[] {
+  return [...Map.groupBy(held, ({ hold }) => hold.id).values()].flatMap((parts) => joinParts(parts) ?? [])
 }
 
 function toLeases(shard: number, idsAndScores: readonly string[]): readonly Lease[] {

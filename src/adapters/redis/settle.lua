@@ -4,7 +4,7 @@
 -- The charge lands in the accumulators of the reservation, so in the calendar window and the sub-window that held it.
 --
 -- KEYS  1 record, 2 leases of its home shard, 3 expired holds of its owner, 4.. one hash per accumulator
--- ARGV  1 reservation id, 2 life of the tombstone (ms), 3 'settle' or 'void', 4 life of an idle concurrency counter (ms),
+-- ARGV  1 reservation id, 2 life of the tombstone (ms), 3 'settle', 'void' or 'revoke', 4 life of an idle concurrency counter (ms),
 --       5 note that the tombstone keeps, then 5 per accumulator: kind, amount held, actual amount, a, b
 --         b budget       a, b: as in reserve
 --         c concurrency  frees its place, whatever the actual amount is
@@ -13,7 +13,8 @@
 -- Reply {'settled', state letter before ('R' held, 'X' expired, '-' unknown), number of budgets above what they held}
 --       {'already'}   {'unknown'}
 --
--- A void of an unknown id leaves a tombstone: the reserve it overtook is refused when it arrives.
+-- A void of an unknown id leaves a tombstone: the reserve it overtook is refused when it arrives. A revocation undoes a
+-- part of a decision that another shard refused: it leaves no tombstone, because a refused id may be asked for again.
 
 local FIELDS = 5
 local FIRST = 5
@@ -24,7 +25,11 @@ if before == 'S' then return {'already'} end
 if before == '-' and ARGV[3] ~= 'void' then return {'unknown'} end
 
 local function bury()
-  redis.call('SET', KEYS[1], 'S' .. ARGV[5], 'PXAT', now_ms + tonumber(ARGV[2]))
+  if ARGV[3] == 'revoke' then
+    redis.call('DEL', KEYS[1])
+  else
+    redis.call('SET', KEYS[1], 'S' .. ARGV[5], 'PXAT', now_ms + tonumber(ARGV[2]))
+  end
   redis.call('ZREM', KEYS[2], ARGV[1])
 end
 

@@ -14,7 +14,17 @@ const SECTIONS = ['server', 'memory', 'persistence', 'replication'] as const
 type Info = ReadonlyMap<string, string>
 
 export async function inspectSetup(redis: RedisCommands): Promise<readonly LedgerFinding[]> {
-  const texts = await redis.read(SECTIONS.map((section) => ['INFO', section]))
+  const stores = await redis.stores()
+  const found = await Promise.all(stores.map(({ representative }) => inspectStore(redis, representative)))
+  // Servers of one Cluster are set up alike: what several of them have in common is told once.
+  return [...new Map(found.flat().map((finding) => [finding.message, finding])).values()]
+}
+
+async function inspectStore(redis: RedisCommands, shard: number): Promise<readonly LedgerFinding[]> {
+  const texts = await redis.readAt(
+    shard,
+    SECTIONS.map((section) => ['INFO', section]),
+  )
   return findingsOf(parseInfo(texts.join('\r\n')))
 }
 
