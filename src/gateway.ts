@@ -117,7 +117,7 @@ async function serve(admitted: Admitted, dialect: Dialect, world: World, gone: A
     throw error
   })
   if (await signed) return answer(admitted, routed, world)
-  await finish(admitted, { ...lost(admitted, world), word: 'unrecorded' }, world)
+  await leave(admitted, world)
   return { ...unrecorded, facts: admitted.facts }
 }
 
@@ -148,6 +148,17 @@ async function answer(admitted: Admitted, routed: Routed, world: World): Promise
 /** Says that the ledger was away, and that this node decided within its share. */
 function standInHeader({ hold }: Admitted): Readonly<Record<string, string>> {
   return isLocal(hold.id) ? { 'x-tollgate-ledger': 'local' } : {}
+}
+
+/**
+ * Ends a call whose decision could not be put on record. It may have reached its upstream, so its hold is neither freed nor
+ * settled by a record that would refer to nothing: it expires to what it held, and the look at expired holds puts that on
+ * record as soon as the log takes records again. What this node decided on its own expires nowhere, and is settled here.
+ */
+async function leave(admitted: Admitted, world: World): Promise<void> {
+  const { id } = admitted.hold
+  if (isLocal(id)) return void (await finish(admitted, lost(admitted, world), world))
+  for (const store of ['ledger', 'audit'] as const) world.openCalls.done(id, store, false)
 }
 
 /** Settles and signs; resolves as soon as the cost is known, the writing goes on by itself. */

@@ -131,6 +131,8 @@ export interface OpenCalls {
   open(hold: Hold, halt: () => void): void
   /** What each charge of its hold becomes is known now. */
   settling(id: ReservationId, amounts: readonly number[]): void
+  /** The log did not take the settlement for long: `write` is tried again now and then, and the call stays open. */
+  owe(id: ReservationId, write: () => Promise<unknown>): void
   /** This store has acknowledged the settlement, or was given up on (`isWritten` false). */
   done(id: ReservationId, store: Store, isWritten: boolean): void
   /** Keeps shutdown waiting until `work` has ended, however it ends. */

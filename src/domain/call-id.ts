@@ -3,10 +3,10 @@
  */
 import type { ReservationId } from './reservation.ts'
 
-/** The call that an attempt reserves for. */
+/** The call that reserves: no call's id has a dot, and what its reservation adds begins with one. */
 export function callOf(reservation: ReservationId): string {
-  const end = reservation.lastIndexOf('.')
-  return end === -1 ? reservation : reservation.slice(0, end)
+  const [call = reservation] = reservation.split('.', 1)
+  return call
 }
 
 /** When a call began, in epoch milliseconds by the clock of its node; NaN for an id that is no UUIDv7. */

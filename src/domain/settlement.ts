@@ -13,8 +13,6 @@ export type EndingWord =
   | 'upstream_error'
   | 'client_abort'
   | 'timeout'
-  /** The gateway could not put the decision on record and gave the call up. */
-  | 'unrecorded'
   | 'crash'
 
 /** What the route step learned by the end of a call; the settle step turns it into money. */

@@ -8,6 +8,11 @@ export interface OpenCall {
   readonly settled: readonly number[] | undefined
 }
 
+export interface OwedRecord {
+  readonly id: ReservationId
+  readonly write: () => Promise<unknown>
+}
+
 /** The calls of this process that hold something, and the work that shutdown waits for. */
 export interface OpenCallRegistry extends OpenCalls {
   /** All calls of which not both stores have acknowledged the end. */
@@ -19,6 +24,8 @@ export interface OpenCallRegistry extends OpenCalls {
   /** Gives up every open call; each still settles what it used. */
   haltAll(): void
   count(): number
+  /** Settlements that the log still has to take. */
+  owed(): readonly OwedRecord[]
   /** Takes away at most `max` holds whose settlement both stores have, oldest first. */
   takeFinished(max: number): readonly Hold[]
   /** Resolves when no tracked work is left. */
@@ -29,6 +36,7 @@ interface Entry extends OpenCall {
   readonly halt: () => void
   readonly owed: ReadonlySet<Store>
   readonly isWritten: boolean
+  readonly write?: OwedRecord['write']
   readonly openedMs: number
   readonly isTooOld: boolean
 }
@@ -52,6 +60,11 @@ export function createOpenCalls(now: () => number = () => performance.now()): Op
       const call = calls.get(id)
       if (call !== undefined) calls.set(id, { ...call, settled: amounts })
     },
+    owe(id, write) {
+      const call = calls.get(id)
+      if (call !== undefined) calls.set(id, { ...call, write })
+    },
+    owed: () => [...calls.values()].flatMap(({ hold: { id }, write }) => (write === undefined ? [] : [{ id, write }])),
     done(id, store, isWritten) {
       const call = calls.get(id)
       if (call === undefined) return

@@ -5,6 +5,7 @@
 import type { AuditRecord, RecordDraft } from '../domain/audit-record.ts'
 import { settledAmounts } from '../domain/balances.ts'
 import { callOf, startedMsOf } from '../domain/call-id.ts'
+import { AuditUnavailable } from '../domain/failures.ts'
 import { expiredRecord } from '../domain/expired-record.ts'
 import { settlesOf } from '../domain/audit-record.ts'
 import type { Hold, ReservationId } from '../domain/reservation.ts'
@@ -16,8 +17,11 @@ import type { OpenCallRegistry } from './open-calls.ts'
 /** How often: expired holds are rare, and nobody waits for them. */
 const RECONCILE_EVERY_MS = 60_000
 
-/** Holds of one look, with two records each: bounds its memory (about 12 MB). The rest waits for the next look. */
+/** Holds of one reading, with two records each: bounds its memory (about 12 MB). The rest waits for the next. */
 const RECONCILE_MAX = 2_000
+
+/** Readings of the log in one look: 20,000 holds a minute. */
+const ROUNDS_MAX = 10
 
 /**
  * The log is read from this long before the oldest of the calls: the clock of a node may have been set back in between, and
@@ -44,15 +48,30 @@ interface OnRecord {
   settlement?: AuditRecord
 }
 
-export function startReconciler(world: Reconciling & Pick<World, 'events'>): Disposable {
-  return every(RECONCILE_EVERY_MS, async () => {
-    try {
-      const { corrected, closed, recorded } = await reconcile(world)
-      if (corrected + closed + recorded > 0) world.events.holdsReconciled(corrected + closed + recorded)
-    } catch (error) {
-      world.events.ledgerFailed('reconcile', error)
+type Looking = Reconciling &
+  Pick<World, 'events'> & { readonly openCalls: Pick<OpenCallRegistry, 'calls' | 'done' | 'owed'> }
+
+export function startReconciler(world: Looking): Disposable {
+  return every(RECONCILE_EVERY_MS, () => look(world))
+}
+
+/** What the log is owed first, because a look takes the log for the truth. */
+export async function look(world: Looking): Promise<void> {
+  try {
+    for (const { id, write } of world.openCalls.owed()) {
+      await write()
+      world.openCalls.done(id, 'audit', true)
     }
-  })
+    for (let round = 0; round < ROUNDS_MAX; round += 1) {
+      const { corrected, closed, recorded } = await reconcile(world)
+      const count = corrected + closed + recorded
+      if (count === 0) return
+      world.events.holdsReconciled(count)
+    }
+  } catch (error) {
+    if (error instanceof AuditUnavailable) world.events.auditFailed(error)
+    else world.events.ledgerFailed('reconcile', error)
+  }
 }
 
 /** Accounts for the expired holds of this log's own calls. Stops at the first failure; what is left is found again. */

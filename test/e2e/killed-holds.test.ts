@@ -37,6 +37,9 @@ const LATER_MS = 130_000
 
 const CALLERS = 32
 
+/** Largest file in blocks of 512 bytes (or 1,024, as some shells count): room for some hundred calls in a log. */
+const LOG_BLOCKS = 1_500
+
 const slow = chat('tokens=4000 speed=10', { stream: true, max_tokens: 4_000 })
 
 /** Ended after each test, however it ends, with what they wrote. */
@@ -50,7 +53,7 @@ afterEach(async () => {
   started = []
 })
 
-async function start(options: { dir?: string; redisUrl?: string }): Promise<RunningGateway> {
+async function start(options: { dir?: string; redisUrl?: string; fileBlocksMax?: number }): Promise<RunningGateway> {
   const gateway = await startGateway({ policies: POLICIES, ...options })
   started.push(gateway)
   return gateway
@@ -72,6 +75,21 @@ async function killAmidCalls(gateway: RunningGateway, answers: number): Promise<
     return call()
   }
   await Promise.all(Array.from({ length: CALLERS }, call))
+}
+
+/** Calls from many callers until one call cannot be put on record; answers what its caller read. */
+async function callUntilUnrecorded(gateway: RunningGateway): Promise<unknown> {
+  const token = await gateway.token()
+  let refused: unknown
+  const call = async (): Promise<void> => {
+    if (refused !== undefined) return
+    const response = await post({ url: gateway.url, token, body: chat('tokens=10', { max_tokens: 100 }) })
+    const text = await response.text()
+    if (response.status === 503) refused ??= JSON.parse(text)
+    return call()
+  }
+  await Promise.all(Array.from({ length: CALLERS }, call))
+  return refused
 }
 
 /** What log, ledger and report say was spent, and what is left open. */
@@ -215,6 +233,19 @@ describe('kill -9 with Redis', () => {
     expect(await recordsOf(gateway.dataDir, { types: ['settle'] })).toMatchObject([
       { out: 'ok', basis: 'provider_usage', flags: ['settlement_recovered'] },
     ])
+  })
+
+  it('after the log took no more records: what was admitted without one is accounted for, and no call is without its end', async () => {
+    const killed = await start({ redisUrl: redis.url, fileBlocksMax: LOG_BLOCKS })
+    const refused = await callUntilUnrecorded(killed)
+    expect(refused).toMatchObject({ error: { code: 'audit_unavailable' } })
+    await killed.kill()
+    expect((await ledger.holds(CALLERS + 1)).length).toBeGreaterThan(0)
+    await later()
+    const gateway = await restart(killed)
+    const books = await readBooks(gateway)
+    expect(books).toEqual(balanced(books))
+    expect(await outcomes(gateway)).toContain('expired')
   })
 
   it('in the middle of short calls, and a restart minutes later: every call is accounted for, wherever the kill came', async () => {

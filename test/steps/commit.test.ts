@@ -12,9 +12,13 @@ import type { AuditLog } from '../../src/ports/audit-log.ts'
 import type { Ledger } from '../../src/ports/ledger.ts'
 import { settle } from '../../src/steps/settle.ts'
 import { commit } from '../../src/steps/settle/commit.ts'
+import { look } from '../../src/upkeep/reconcile.ts'
 import { createOpenCalls } from '../../src/upkeep/open-calls.ts'
 import { usage } from '../domain/price-fixtures.ts'
 import { admitted, ending, otherwise, steps } from './fixtures.ts'
+
+/** How often a store is tried before it is given up for now. */
+const ATTEMPTS = 16
 
 /** How long a ledger remembers a settlement. */
 const TOMBSTONE_MS = 120_000
@@ -173,5 +177,21 @@ describe('commit', () => {
     expect(seen.at(-1)).toEqual(['settlementAbandoned', call.facts.call.id, 'audit'])
     expect(await heldBy(memory, call)).toEqual([0, 0])
     expect(await settled()).toEqual([])
+  })
+
+  it('owes the log what it did not take: the call stays open, and the record is written once the log takes it', async () => {
+    const { world, call, settled } = await committing({ audit: ATTEMPTS + 1 })
+    const settlement = await settlementOf(call)
+    await commit(settlement, world)
+    expect(world.openCalls.calls()).toEqual([{ hold: call.hold, settled: settlement.amounts }])
+    expect(world.openCalls.holds()).toEqual([])
+    const rules = { policy: () => call.facts.policy, prices: () => call.facts.prices }
+    await look({ ...world, rules })
+    expect(await settled()).toEqual([])
+    expect(world.seen.at(-1)).toEqual(['auditFailed', expect.any(AuditUnavailable)])
+    await look({ ...world, rules })
+    expect(await settled()).toMatchObject([{ out: 'ok', ref: { id: call.facts.call.id } }])
+    expect(world.openCalls.count()).toBe(0)
+    expect(world.openCalls.takeFinished(10)).toEqual([call.hold])
   })
 })

@@ -25,6 +25,8 @@ export interface GatewayOptions {
   readonly env?: Readonly<Record<string, string>>
   /** How long a stopping gateway waits for open calls; ten seconds without it. */
   readonly drainSeconds?: number
+  /** Largest file the process may write, in the blocks of `ulimit -f`: a disk that is full. */
+  readonly fileBlocksMax?: number
 }
 
 export interface RunningGateway extends AsyncDisposable {
@@ -66,7 +68,9 @@ export async function startGateway(options: GatewayOptions): Promise<RunningGate
   const { dir, configFile } = await configureGateway(options)
   const readyFile = join(dir, 'ready.json')
   await rm(readyFile, { force: true })
-  const child = spawn(process.execPath, [MAIN, 'serve', '--config', configFile, '--ready-file', readyFile], {
+  const command = [process.execPath, MAIN, 'serve', '--config', configFile, '--ready-file', readyFile]
+  const [file = '', ...args] = options.fileBlocksMax === undefined ? command : limited(options.fileBlocksMax, command)
+  const child = spawn(file, args, {
     cwd: dir,
     env: { ...process.env, ...options.env },
     stdio: ['ignore', 'ignore', 'pipe'],
@@ -103,6 +107,11 @@ export async function startGateway(options: GatewayOptions): Promise<RunningGate
       if (options.dir === undefined) await rm(dir, { recursive: true, force: true })
     },
   }
+}
+
+/** The shell sets its own limit and becomes the gateway. */
+function limited(fileBlocksMax: number, command: readonly string[]): readonly string[] {
+  return ['/bin/sh', '-c', `ulimit -f ${fileBlocksMax} && exec "$0" "$@"`, ...command]
 }
 
 const DEFAULT_CALLER: TokenRequest = {

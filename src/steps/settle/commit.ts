@@ -2,7 +2,7 @@ import { TOMBSTONE_MS } from '../../domain/accumulator-geometry.ts'
 import { isLocal } from '../../domain/reservation.ts'
 import { writeNote } from '../../domain/settlement-note.ts'
 import type { Settlement } from '../../domain/settlement.ts'
-import type { Store, World } from '../../ports.ts'
+import type { World } from '../../ports.ts'
 import { signSettlement } from '../sign.ts'
 import { persist } from './persist.ts'
 
@@ -25,14 +25,18 @@ export async function commit(settlement: Settlement, world: Committing): Promise
   const id = world.ids.next()
   const callId = facts.call.id
   world.openCalls.settling(hold.id, settlement.amounts)
-  const done = (store: Store) => (isWritten: boolean) => {
+  const inLedger = (isWritten: boolean) => {
     // What was decided while the ledger was away is open until the ledger has it: whoever posts it says when.
-    if (store === 'ledger' && isWritten && isLocal(hold.id)) return
-    world.openCalls.done(hold.id, store, isWritten)
+    if (isWritten && isLocal(hold.id)) return
+    world.openCalls.done(hold.id, 'ledger', isWritten)
   }
+  const sign = () => signSettlement(settlement, id, world)
+  // The log is the truth: as long as this process lives, it is owed what it did not take.
+  const inLog = (isWritten: boolean) =>
+    isWritten ? world.openCalls.done(hold.id, 'audit', true) : world.openCalls.owe(hold.id, sign)
   const settled = persist({ callId, store: 'ledger', write: settling(settlement, world) }, world)
-  const signed = persist({ callId, store: 'audit', write: () => signSettlement(settlement, id, world) }, world)
-  await Promise.all([settled.then(done('ledger')), signed.then(done('audit'))])
+  const signed = persist({ callId, store: 'audit', write: sign }, world)
+  await Promise.all([settled.then(inLedger), signed.then(inLog)])
 }
 
 /** One attempt at the ledger; gives up by itself when the hold is unknown and force would be too late. */
