@@ -19,7 +19,7 @@ const HOLDS_SHOWN_MAX = 100
 /** Budgets listed at most, those with the least left. */
 const BUDGETS_SHOWN_MAX = 100
 
-/** Pages read of a shared ledger: some two million keys of Redis, which takes it a few seconds in all. */
+/** Pages read of a shared ledger: some two million keys of Redis, half a minute at most. */
 const PAGES_MAX = 2_000
 
 interface ShowOptions {

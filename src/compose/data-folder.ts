@@ -19,6 +19,9 @@ export type { LogReport, RecordFilter }
 /** What can be looked at without changing anything. */
 export type LedgerView = Pick<Ledger, 'holds' | 'budgets'> & AsyncDisposable
 
+/** Bound of one command of a look: a person at a terminal waits longer than a call does, and its pages are larger. */
+const LOOK_TIMEOUT_MS = 2_000
+
 export interface DataFolder {
   /** Records of all logs in the order of time, as far as they pass the filter. */
   records(filter?: RecordFilter): AsyncIterable<AuditRecord>
@@ -41,6 +44,7 @@ export function openDataFolder(config: Config): DataFolder {
       if (!existsSync(keyFile)) return undefined
       return createPseudonyms({ keyFile }).of(tenant, issuer, name)
     },
-    sharedLedger: () => (ledger.kind === 'memory' ? undefined : createRedisLedger({ url: ledger.url })),
+    sharedLedger: () =>
+      ledger.kind === 'memory' ? undefined : createRedisLedger({ url: ledger.url, commandTimeoutMs: LOOK_TIMEOUT_MS }),
   }
 }
