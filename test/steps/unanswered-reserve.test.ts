@@ -6,7 +6,7 @@ import { systemTimer } from '../../src/adapters/system/timer.ts'
 import type { Decision } from '../../src/domain/decision.ts'
 import type { Ledger } from '../../src/ports/ledger.ts'
 import { reserve } from '../../src/steps/reserve.ts'
-import { startCutProxy } from '../support/cut-proxy.ts'
+import { startFaultProxy } from '../support/fault-proxy.ts'
 import { startRedis } from '../support/redis-server.ts'
 import { until } from '../support/until.ts'
 import { estimated, noRefinement, steps } from './fixtures.ts'
@@ -58,7 +58,7 @@ describe('reserves without an answer', () => {
 
   it('that were carried out and sent again leave nothing held', async () => {
     await using server = await startRedis()
-    await using proxy = await startCutProxy(server.port)
+    await using proxy = await startFaultProxy(server.port)
     await using ledger = createRedisLedger({ url: `redis://127.0.0.1:${proxy.port}`, commandTimeoutMs: 2_000 })
     await using seen = createRedisLedger({ url: server.url, commandTimeoutMs: 5_000 })
     const gateway = world(ledger)
