@@ -2,7 +2,7 @@ import { keepObject } from '../adapters/files/objects.ts'
 import type { SettledBalance } from '../domain/balances.ts'
 import type { Logger } from '../observability/logger.ts'
 import type { World } from '../ports.ts'
-import { reconcile } from '../upkeep/reconcile.ts'
+import { countOf, reconcile } from '../upkeep/reconcile.ts'
 import { recover } from '../upkeep/recovery.ts'
 import { checkLedger } from './ledger-check.ts'
 import type { RulesInForce } from './rules.ts'
@@ -23,8 +23,7 @@ export async function beginRecord(input: {
   if (recovered.closed > 0) logger.warn(recovered, 'calls left open by a killed process are settled at their estimate')
   // No call is open yet: every expired hold of this log is for a start to account for.
   const reconciled = await reconcile({ ...world, openCalls: { calls: () => [] } })
-  const { corrected, closed, recorded } = reconciled
-  if (corrected + closed + recorded > 0) logger.warn(reconciled, 'expired holds are settled as the log has them')
+  if (countOf(reconciled) > 0) logger.warn(reconciled, 'expired holds are settled as the log has them')
   await announce(world, 'policy', {
     text: rules.policy.canonical,
     sha256: rules.policy.digest,

@@ -7,7 +7,7 @@ import { settledAmounts } from '../domain/balances.ts'
 import { callOf, startedMsOf } from '../domain/call-id.ts'
 import { AuditUnavailable } from '../domain/failures.ts'
 import { expiredRecord } from '../domain/expired-record.ts'
-import { settlesOf } from '../domain/audit-record.ts'
+import { textOf } from '../domain/record-members.ts'
 import type { Hold, ReservationId } from '../domain/reservation.ts'
 import { closingRecord } from '../domain/settlement-note.ts'
 import type { World } from '../ports.ts'
@@ -40,11 +40,17 @@ export interface Reconciled {
   readonly closed: number
   /** The log had nothing: what was charged is on record now. */
   readonly recorded: number
+  /** The call was refused, or went on under another reservation: nothing was sent under this one, and it is free again. */
+  readonly freed: number
 }
+
+const NOTHING: Reconciled = { corrected: 0, closed: 0, recorded: 0, freed: 0 }
 
 /** What the log has of one reservation. */
 interface OnRecord {
   decision?: AuditRecord
+  /** The decision of its call names no reservation, or another. */
+  isUnused?: true
   settlement?: AuditRecord
 }
 
@@ -63,8 +69,7 @@ export async function look(world: Looking): Promise<void> {
       world.openCalls.done(id, 'audit', true)
     }
     for (let round = 0; round < ROUNDS_MAX; round += 1) {
-      const { corrected, closed, recorded } = await reconcile(world)
-      const count = corrected + closed + recorded
+      const count = countOf(await reconcile(world))
       if (count === 0) return
       world.events.holdsReconciled(count)
     }
@@ -74,9 +79,13 @@ export async function look(world: Looking): Promise<void> {
   }
 }
 
+export function countOf({ corrected, closed, recorded, freed }: Reconciled): number {
+  return corrected + closed + recorded + freed
+}
+
 /** Accounts for the expired holds of this log's own calls. Stops at the first failure; what is left is found again. */
 export async function reconcile(world: Reconciling): Promise<Reconciled> {
-  const done = { corrected: 0, closed: 0, recorded: 0 }
+  const done = { ...NOTHING }
   const expired = await world.ledger.expired(world.auditLog.origin, RECONCILE_MAX)
   // A call that goes on settles late by itself. This is asked after the list was read: what is not open by now never is again.
   const open = new Set(world.openCalls.calls().map(({ hold }) => hold.id))
@@ -89,19 +98,26 @@ export async function reconcile(world: Reconciling): Promise<Reconciled> {
 
 /** The record comes first: when the ledger is not reached after it, the next look finds the record and settles by it. */
 async function account(hold: Hold, found: OnRecord, world: Reconciling): Promise<keyof Reconciled> {
-  const { settlement, decision } = found
+  const { settlement, decision, isUnused } = found
   if (settlement !== undefined) {
     await world.ledger.settle(hold, settledAmounts(settlement, hold.charges))
     return 'corrected'
   }
-  const record = decision === undefined ? unrecorded(hold, world) : closingRecord(decision, world.ids.next(), undefined)
+  if (decision === undefined && isUnused) {
+    await world.ledger.void(hold)
+    return 'freed'
+  }
+  const record = await missing(hold, decision, world)
   await world.auditLog.append(record)
   await world.ledger.settle(hold, settledAmounts(record, hold.charges))
   return decision === undefined ? 'recorded' : 'closed'
 }
 
-function unrecorded(hold: Hold, { ids, rules }: Reconciling): RecordDraft {
-  return expiredRecord(hold, ids.next(), rules.policy())
+/** The record that the log lacks. A ledger of several stores may have found only a part of the hold expired so far. */
+async function missing(hold: Hold, decision: AuditRecord | undefined, world: Reconciling): Promise<RecordDraft> {
+  if (decision !== undefined) return closingRecord(decision, world.ids.next(), undefined)
+  const whole = (await world.ledger.find(hold.id)) ?? hold
+  return expiredRecord(whole, world.ids.next(), world.rules.policy())
 }
 
 /** One reading of the log, from before the oldest of these calls. */
@@ -110,14 +126,28 @@ async function lookUp(
   { auditLog }: Reconciling,
 ): Promise<ReadonlyMap<ReservationId, OnRecord>> {
   const known = new Map<ReservationId, OnRecord>(holds.map(({ id }) => [id, {}]))
+  const byCall = Map.groupBy(holds, ({ id }) => callOf(id))
   const began = holds.map(({ id }) => startedMsOf(callOf(id)))
   const sinceMs = Math.max(0, Math.min(...began.map((ms) => (Number.isNaN(ms) ? 0 : ms))) - READ_BEFORE_MS)
   for await (const record of auditLog.records({ sinceMs })) {
-    const id = record['rsv']
-    const entry = typeof id === 'string' ? known.get(id) : undefined
-    if (entry === undefined) continue
-    if (record.type === 'settle') entry.settlement = record
-    else if (settlesOf(record).kind === 'opens') entry.decision = record
+    if (record.type === 'decision') noteDecision(record, known, byCall.get(record.id) ?? [])
+    if (record.type !== 'settle') continue
+    const entry = known.get(textOf(record['rsv']))
+    if (entry !== undefined) entry.settlement = record
   }
   return known
+}
+
+/** A decision names the reservation that its call goes on under; whatever else was reserved for the call was not used. */
+function noteDecision(
+  decision: AuditRecord,
+  known: ReadonlyMap<ReservationId, OnRecord>,
+  ofCall: readonly Hold[],
+): void {
+  for (const { id } of ofCall) {
+    const entry = known.get(id)
+    if (entry === undefined) continue
+    if (decision['rsv'] === id) entry.decision = decision
+    else entry.isUnused = true
+  }
 }

@@ -12,7 +12,8 @@ import { LedgerUnavailable } from '../../src/domain/failures.ts'
 import type { Admitted } from '../../src/domain/decision.ts'
 import { formatUsd } from '../../src/domain/money.ts'
 import { membersOf } from '../../src/domain/record-members.ts'
-import { LEASE_MS } from '../../src/domain/reservation.ts'
+import { refuse } from '../../src/domain/refusal.ts'
+import { LEASE_MS, localId } from '../../src/domain/reservation.ts'
 import { spendBy } from '../../src/domain/spend.ts'
 import { settle } from '../../src/steps/settle.ts'
 import { signDecision, signSettlement } from '../../src/steps/sign.ts'
@@ -24,6 +25,7 @@ import { admitted, ending, estimated, otherwise, pace, purse, steps } from './fi
 const counter = { count: async () => undefined, [Symbol.asyncDispose]: async () => undefined }
 const wide = { ...purse, amount: 10 ** 15 }
 const tokens = budget({ name: 'tokens', id: 'Btoken00', unit: 'tokens', amount: 10 ** 12, period: 'lifetime' })
+const NONE = { corrected: 0, closed: 0, recorded: 0, freed: 0 }
 const RULES = { limits: [pace], budgets: [wide, tokens] }
 
 async function openWorld() {
@@ -82,11 +84,11 @@ describe('an expired hold', () => {
     await lapse(world)
     expect((await books(world, one)).ledger).toEqual(one.hold.charges.slice(1).map(({ amount }) => amount))
     const before = (await records(world)).length
-    expect(await reconcile(world)).toEqual({ corrected: 1, closed: 0, recorded: 0 })
+    expect(await reconcile(world)).toEqual({ ...NONE, corrected: 1 })
     const spent = settlement.amounts.slice(1)
     expect(await books(world, one)).toEqual({ ledger: spent, log: spent })
     expect(await records(world)).toHaveLength(before)
-    expect(await reconcile(world)).toEqual({ corrected: 0, closed: 0, recorded: 0 })
+    expect(await reconcile(world)).toEqual(NONE)
   })
 
   it('with a decision and nothing more on record is closed at its bound, on record', async () => {
@@ -94,7 +96,7 @@ describe('an expired hold', () => {
     const one = await call(world)
     await signDecision(one, world)
     await lapse(world)
-    expect(await reconcile(world)).toEqual({ corrected: 0, closed: 1, recorded: 0 })
+    expect(await reconcile(world)).toEqual({ ...NONE, closed: 1 })
     const held = one.hold.charges.slice(1).map(({ amount }) => amount)
     expect(await books(world, one)).toEqual({ ledger: held, log: held })
     expect((await records(world)).at(-1)).toMatchObject({
@@ -109,7 +111,7 @@ describe('an expired hold', () => {
     const world = await openWorld()
     const one = await call(world)
     await lapse(world)
-    expect(await reconcile(world)).toEqual({ corrected: 0, closed: 0, recorded: 1 })
+    expect(await reconcile(world)).toEqual({ ...NONE, recorded: 1 })
     const held = one.hold.charges.slice(1).map(({ amount }) => amount)
     expect(await books(world, one)).toEqual({ ledger: held, log: held })
     const bound = formatUsd(one.facts.estimate.cost.upper)
@@ -127,7 +129,46 @@ describe('an expired hold', () => {
     const fold = spendBy(['tenant'], world.clock.ms - 10 * LEASE_MS, world.clock.ms)
     for (const each of await records(world)) fold.add(each)
     expect(fold.report().total).toMatchObject({ calls: 1, cost: one.facts.estimate.cost.upper })
-    expect(await reconcile(world)).toEqual({ corrected: 0, closed: 0, recorded: 0 })
+    expect(await reconcile(world)).toEqual(NONE)
+  })
+
+  it('of a call that was refused is free again: an answer that was lost on its way charges nobody', async () => {
+    const world = await openWorld()
+    const one = await call(world)
+    const refusal = refuse('ledger_unavailable', 'Try again shortly.')
+    await signDecision({ kind: 'refused', facts: one.facts, refusal }, world)
+    await lapse(world)
+    expect(await reconcile(world)).toEqual({ ...NONE, freed: 1 })
+    expect(await books(world, one)).toEqual({ ledger: [0, 0], log: [0, 0] })
+    expect((await records(world)).filter(({ type }) => type === 'settle')).toEqual([])
+    expect(await reconcile(world)).toEqual(NONE)
+  })
+
+  it('of a call that went on under another reservation is free again', async () => {
+    const world = await openWorld()
+    const one = await call(world)
+    await signDecision({ ...one, hold: { ...one.hold, id: localId(one.hold.id) } }, world)
+    await lapse(world)
+    expect(await reconcile(world)).toEqual({ ...NONE, freed: 1 })
+    expect((await books(world, one)).ledger).toEqual([0, 0])
+  })
+
+  it('of which a part is still held is recorded whole, and nothing of it is charged without a record', async () => {
+    const world = await openWorld()
+    const one = await call(world)
+    await lapse(world)
+    // A ledger of several stores names at first what has expired in one of them.
+    const [pace_, dollars, ...rest] = one.hold.charges
+    const ledger = otherwise(world.memory, {
+      expired: async () => [{ ...one.hold, charges: [pace_!, dollars!], marks: one.hold.marks.slice(0, 2) }],
+      settle: async () => ({ kind: 'settled', before: 'expired', overshoot: 0 }),
+    })
+    expect(await reconcile({ ...world, ledger })).toEqual({ ...NONE, recorded: 1 })
+    expect(rest).toHaveLength(1)
+    expect((await books(world, one)).log).toEqual([dollars!.amount, rest[0]!.amount])
+    expect(await reconcile(world)).toEqual({ ...NONE, corrected: 1 })
+    const held = one.hold.charges.slice(1).map(({ amount }) => amount)
+    expect(await books(world, one)).toEqual({ ledger: held, log: held })
   })
 
   it('of a rule that is gone since is recorded all the same, as a whole number', async () => {
@@ -146,11 +187,11 @@ describe('an expired hold', () => {
     await signDecision(one, world)
     world.openCalls.open(one.hold, () => undefined)
     await lapse(world)
-    expect(await reconcile(world)).toEqual({ corrected: 0, closed: 0, recorded: 0 })
+    expect(await reconcile(world)).toEqual(NONE)
     const settlement = await finish(world, one)
     expect(await world.memory.settle(one.hold, settlement.amounts)).toMatchObject({ before: 'expired' })
     for (const store of ['ledger', 'audit'] as const) world.openCalls.done(one.hold.id, store, true)
-    expect(await reconcile(world)).toEqual({ corrected: 0, closed: 0, recorded: 0 })
+    expect(await reconcile(world)).toEqual(NONE)
     const spent = settlement.amounts.slice(1)
     expect(await books(world, one)).toEqual({ ledger: spent, log: spent })
   })
@@ -161,7 +202,7 @@ describe('an expired hold', () => {
     const other = { ...world, auditLog: { origin: 'test/audit/other' } }
     await admitted(RULES, { call: { ...template, id: world.ids.next() } }, other)
     await lapse(world)
-    expect(await reconcile(world)).toEqual({ corrected: 0, closed: 0, recorded: 0 })
+    expect(await reconcile(world)).toEqual(NONE)
     expect(await world.memory.expired('test/audit/other', 10)).toHaveLength(1)
   })
 
@@ -196,6 +237,6 @@ describe('an expired hold', () => {
       },
     }
     await call(world)
-    expect(await reconcile({ ...world, auditLog })).toEqual({ corrected: 0, closed: 0, recorded: 0 })
+    expect(await reconcile({ ...world, auditLog })).toEqual(NONE)
   })
 })

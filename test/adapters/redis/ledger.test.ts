@@ -131,6 +131,32 @@ describe('on the clock of Redis', () => {
     expect(await client.zcard('L:{v7}:Z')).toBe(0)
   })
 
+  test('reapers of several nodes and late settlements race, and every hold is charged once', async () => {
+    const nodes = Array.from({ length: 4 }, () => createRedisLedger({ url: server.url, commandTimeoutMs }))
+    const budget = lifetime(1_000_000)
+    const holds = await Promise.all(
+      Array.from({ length: 200 }, () => hold(ledger, [take(budget, 30), take(places(500))], { leaseMs: 1 })),
+    )
+    const late = holds.filter((_, index) => index % 2 === 0)
+    const [reaped, settled] = await Promise.all([
+      Promise.all(nodes.flatMap((node) => [node.reap(500), node.reap(500), node.reap(500)])),
+      Promise.all(late.flatMap((one) => nodes.map((node) => node.settle(one, [7, 1])))),
+    ])
+    const rest = await vi.waitUntil(async () => {
+      const more = await ledger.reap(500)
+      return (await ledger.holds(1)).length === 0 && [more]
+    })
+    for (const node of nodes) await node[Symbol.asyncDispose]()
+    const ids = [...reaped, ...rest].flat().map(({ id }) => id)
+    expect(new Set(ids).size).toBe(ids.length)
+    expect(settled.filter(({ kind }) => kind === 'settled')).toHaveLength(late.length)
+    expect(await ledger.balances([budget, places(500)])).toEqual([
+      { limit: 1_000_000, settled: 100 * 7 + 100 * 30, held: 0 },
+      { limit: 500, settled: 0, held: 0 },
+    ])
+    expect(await ledger.expired(holds[0]?.owner ?? '', 500)).toHaveLength(100)
+  })
+
   test('the list of expired holds is read without changing a byte, and empty again leaves no key', async () => {
     const held = await hold(ledger, [take(lifetime(100), 30)], { leaseMs: 1 })
     await vi.waitUntil(async () => (await ledger.reap(10)).length > 0)
