@@ -1,9 +1,9 @@
 import { keepObject } from '../adapters/files/objects.ts'
-import type { SettledBalance } from '../domain/balances.ts'
 import type { Logger } from '../observability/logger.ts'
 import type { World } from '../ports.ts'
 import { countOf, reconcile } from '../upkeep/reconcile.ts'
 import { recover } from '../upkeep/recovery.ts'
+import type { Restore } from '../upkeep/recovery.ts'
 import { checkLedger } from './ledger-check.ts'
 import type { RulesInForce } from './rules.ts'
 
@@ -12,7 +12,7 @@ export async function beginRecord(input: {
   readonly world: World
   readonly rules: RulesInForce
   /** Gives balances back to a ledger that forgets on exit; undefined for one that remembers. */
-  readonly restore: ((balances: readonly SettledBalance[]) => void) | undefined
+  readonly restore: Restore | undefined
   readonly logger: Logger
   /** Where policies and prices that were ever in force are kept. */
   readonly folder: string

@@ -2,8 +2,8 @@ import { createMemoryLedger } from '../adapters/memory/ledger.ts'
 import { withStandIn } from '../adapters/memory/stand-in.ts'
 import { createRedisLedger } from '../adapters/redis/ledger.ts'
 import { systemClock } from '../adapters/system/clock.ts'
+import type { Restore } from '../upkeep/recovery.ts'
 import type { Config } from '../config/config.ts'
-import type { SettledBalance } from '../domain/balances.ts'
 import type { Policy } from '../domain/policy.ts'
 import type { Events } from '../ports/events.ts'
 import type { Ledger } from '../ports/ledger.ts'
@@ -12,7 +12,7 @@ import type { OpenCallRegistry } from '../upkeep/open-calls.ts'
 export interface OpenedLedger {
   readonly ledger: Ledger
   /** Gives balances back; present on a ledger that forgets on exit. */
-  readonly restore: ((balances: readonly SettledBalance[]) => void) | undefined
+  readonly restore: Restore | undefined
   /** To be told how many nodes there are; undefined where nobody needs to know. */
   readonly nodesHeard: ((nodes: number) => void) | undefined
 }
@@ -31,7 +31,7 @@ export function openLedger(config: Config, around: Around): OpenedLedger {
     return { ledger, restore: undefined, nodesHeard: undefined }
   }
   const ledger = createMemoryLedger({ clock: systemClock })
-  return { ledger, restore: (balances) => ledger.restore(balances), nodesHeard: undefined }
+  return { ledger, restore: (balances, spans) => ledger.restore(balances, spans), nodesHeard: undefined }
 }
 
 function isLocalSomewhere({ limits, budgets }: Policy): boolean {

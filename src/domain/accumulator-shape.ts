@@ -2,12 +2,12 @@
  * How a compiled rule is counted: which kind of accumulator, with which limit, over which window.
  */
 import type { AccumulatorShape } from './accumulator.ts'
-import type { BudgetRule, LimitRule } from './policy.ts'
+import type { BudgetRule, LimitRule, RunRule } from './policy.ts'
 import { instantName } from './window-name.ts'
 import { alignedWindow, windowAt } from './window.ts'
 import type { NamedWindow } from './window.ts'
 
-export type Countable = LimitRule | BudgetRule
+export type Countable = LimitRule | BudgetRule | RunRule
 
 export interface Counted {
   readonly shape: AccumulatorShape
@@ -26,6 +26,7 @@ const SLOTS_LONG = 30
 const SLOTS_ODD = 10
 
 export function shapeOf(rule: Countable, nowMs: number): Counted {
+  if ('kind' in rule) return { shape: runShape(rule), limit: rule.amount, named: undefined }
   if (!('shape' in rule)) {
     const named = windowAt(rule, nowMs)
     return { shape: { kind: 'budget', window: named?.window ?? null }, limit: rule.amount, named: named ?? undefined }
@@ -52,6 +53,16 @@ export function shapeOf(rule: Countable, nowMs: number): Counted {
     case 'concurrent':
       return { shape: { kind: 'concurrency' }, limit: shape.amount, named: undefined }
   }
+}
+
+/**
+ * What a run has used is remembered this long after its last call, and its end this long after it: a finished run stays
+ * finished for a week, and the runs of all agents do not pile up. A name that comes back later is a new run.
+ */
+const RUN_KEPT_MS = 7 * 24 * HOUR_MS
+
+function runShape({ unit }: RunRule): AccumulatorShape {
+  return unit === 'ms' ? { kind: 'span', keptMs: RUN_KEPT_MS } : { kind: 'budget', window: null, keptMs: RUN_KEPT_MS }
 }
 
 function slotsOf(windowMs: number): number {

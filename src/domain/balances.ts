@@ -14,6 +14,8 @@ export interface SettledBalance {
   readonly unit: string
   readonly settled: number
   readonly windowEndMs: number | null
+  /** When a budget is forgotten that is kept for a time after its last use (a run's); undefined for all others. */
+  readonly keptUntilMs?: number | undefined
 }
 
 /** The amount a record wrote for one charge: dollars as a decimal string, everything else as an integer. */
@@ -35,11 +37,12 @@ export function settledAmounts(record: RecordDraft, charges: readonly Charge[]):
 /** Adds a settlement to the balances of windows that can still be charged at `nowMs`. */
 export function foldSettlement(record: RecordDraft, balances: Map<string, SettledBalance>, nowMs: number): void {
   for (const entry of listOf(record['bkt'])) {
-    const { id, rule, unit, kind, act, end } = membersOf(entry)
+    const { id, rule, unit, kind, act, end, kept } = membersOf(entry)
     if (kind !== 'budget' || typeof id !== 'string') continue
     const windowEndMs = typeof end === 'number' ? end : null
     if (windowEndMs !== null && !mayBeOpen(id, windowEndMs, nowMs)) continue
-    const known = balances.get(id)
+    const usedMs = Date.parse(textOf(record['t'])) || nowMs
+    const known = rememberedAt(usedMs, balances.get(id))
     const settled = (known?.settled ?? 0) + readAmount(act)
     balances.set(id, {
       key: id,
@@ -47,8 +50,14 @@ export function foldSettlement(record: RecordDraft, balances: Map<string, Settle
       unit: textOf(unit),
       settled,
       windowEndMs: later(known, windowEndMs),
+      ...(typeof kept === 'number' && { keptUntilMs: Math.max(known?.keptUntilMs ?? 0, usedMs + kept) }),
     })
   }
+}
+
+/** A run that comes back after it was forgotten is another one. */
+function rememberedAt(usedMs: number, balance: SettledBalance | undefined): SettledBalance | undefined {
+  return balance?.keptUntilMs !== undefined && balance.keptUntilMs <= usedMs ? undefined : balance
 }
 
 /** A moved zone or time of day gives one key windows that end at different times: it is kept for the last of them. */

@@ -19,6 +19,8 @@ export interface Call {
   readonly endpoint: string
   /** Headers that belong to the wire format (`anthropic-version`, `anthropic-beta`), lower case. */
   readonly wireHeaders: Readonly<Record<string, string>>
+  /** Run that the caller says this call belongs to (`x-tollgate-run`), unchecked; undefined when it says none. */
+  readonly run?: string | undefined
   /** Address of the peer, for rules keyed by `ip`. */
   readonly ip: string
   /** Reads the body, once, up to the gateway's limit. Called only for an authenticated caller. */

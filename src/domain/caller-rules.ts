@@ -40,7 +40,7 @@ export function callerRules(policy: Policy, identity: Identity): readonly Caller
 function findRules(policy: Policy, identity: Identity): readonly CallerRule[] {
   const facts = matchFacts(policy.classification, identity)
   const encoded = new Map<string, string>()
-  return [...policy.limits, ...policy.budgets]
+  return [...policy.limits, ...policy.budgets, ...policy.runs]
     .filter(({ match }) =>
       holds(
         match.filter(({ dimension }) => !isOfRequest(dimension)),

@@ -10,8 +10,9 @@ import type { Estimate } from './estimate.ts'
 import type { Identity } from './identity.ts'
 import { holds, isListDimension, matchFacts } from './match.ts'
 import { AMOUNT_MAX, toAmount, type NanoUsd } from './money.ts'
-import type { Policy, Unit, Upstream } from './policy.ts'
+import type { Dimension, Policy, Unit, Upstream } from './policy.ts'
 import { refuse, type Refusal } from './refusal.ts'
+import { RUN_HEADER } from './run.ts'
 import { keysOf, type KeyFault, type RuleKey } from './rule-keys.ts'
 
 export interface PlannedCharge extends Charge {
@@ -179,6 +180,7 @@ function amountOf({ unit, basis, weight }: Draw, estimate: Estimate): number {
   const { inputTokens, outputTokens, cost } = estimate
   switch (unit) {
     case 'concurrent':
+    case 'ms':
       return 1
     case 'requests':
       return weighed(1, weight)
@@ -209,12 +211,18 @@ function uncountable(rule: Countable, fault: KeyFault): Refusal {
       },
     )
   }
-  const what = isListDimension(fault.dimension) ? `${fault.dimension} that it counts` : fault.dimension
   return refuse(
     'identity_incomplete',
-    `${kind} ${rule.name} counts by ${fault.dimension}, but your token has no ${what}.`,
+    `${kind} ${rule.name} counts by ${fault.dimension}, but ${whatIsMissing(fault.dimension)}.`,
     {
       reason: `missing_dimension:${fault.dimension}`,
     },
   )
+}
+
+function whatIsMissing(dimension: Dimension): string {
+  if (dimension === 'run') {
+    return `this call names none: neither your token nor, where your issuer allows it, the header ${RUN_HEADER}`
+  }
+  return `your token has no ${isListDimension(dimension) ? `${dimension} that it counts` : dimension}`
 }

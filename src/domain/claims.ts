@@ -8,6 +8,7 @@
 import { DIMENSION_LIST_MAX, DIMENSION_VALUE_MAX, LIST_DIMENSIONS, SINGLE_DIMENSIONS } from './identity.ts'
 import type { Identity, IdentityDimension, ListDimension, SingleDimension } from './identity.ts'
 import type { ClaimSource, IssuerRule } from './policy.ts'
+import { runFault } from './run.ts'
 
 /** `iss` of tokens that the built-in issuer signs. */
 export const BUILTIN_ISSUER_URL = 'https://tollgate.local/dev'
@@ -69,6 +70,8 @@ export function mapClaims(rule: Pick<IssuerRule, 'name' | 'map'>, payload: Claim
     if (read.kind === 'problem') return { kind: 'fault', dimension, problem: read.problem }
     if (read.kind === 'value') single[dimension] = read.value
   }
+  const badRun = single.run === undefined ? undefined : runFault(single.run)
+  if (badRun !== undefined) return { kind: 'fault', dimension: 'run', problem: badRun }
   single.issuer = rule.name
   const list: Record<ListDimension, readonly string[]> = { role: [], group: [] }
   for (const dimension of LIST_DIMENSIONS) {

@@ -9,9 +9,12 @@ import { callOf } from './call-id.ts'
 import { formatUsd, toNanoUsd } from './money.ts'
 import type { Policy, Unit } from './policy.ts'
 import { writeAmount } from './record-texts.ts'
+import { beganMs } from './reservation.ts'
 import type { Hold } from './reservation.ts'
 
-export function expiredRecord(hold: Hold, id: string, policy: Pick<Policy, 'limits' | 'budgets'>): RecordDraft {
+type Rules = Pick<Policy, 'limits' | 'budgets' | 'runs'>
+
+export function expiredRecord(hold: Hold, id: string, policy: Rules): RecordDraft {
   const charges = hold.charges.map((charge) => ({ charge, counted: countedBy(charge, policy) }))
   const dollars = charges.filter(({ counted }) => counted.unit === 'usd').map(({ charge }) => charge.amount)
   // Every budget in dollars holds the bound of the same call; weights can only have raised it.
@@ -26,7 +29,7 @@ export function expiredRecord(hold: Hold, id: string, policy: Pick<Policy, 'limi
     basis: 'hold_without_decision',
     usd: { est: bound, act: bound, delta: formatUsd(toNanoUsd(0n)) },
     lines: [],
-    bkt: charges.map(({ charge, counted }) => bucket(charge, counted)),
+    bkt: charges.map(({ charge, counted }, index) => bucket(charge, counted, beganMs(hold, index))),
   }
 }
 
@@ -37,14 +40,17 @@ interface Counted {
 }
 
 /** An accumulator's key begins with the id of its rule. */
-function countedBy({ accumulator: { key } }: Charge, { limits, budgets }: Pick<Policy, 'limits' | 'budgets'>): Counted {
+function countedBy({ accumulator: { key } }: Charge, { limits, budgets, runs }: Rules): Counted {
   const [ruleId = ''] = key.split(':', 1)
-  const rule = [...limits, ...budgets].find(({ id }) => id === ruleId)
+  const rule = [...limits, ...budgets, ...runs].find(({ id }) => id === ruleId)
   return { rule: rule?.name ?? ruleId, unit: rule?.unit }
 }
 
-function bucket({ accumulator: { key, shape }, amount }: Charge, { rule, unit }: Counted): RecordValue {
+function bucket(charge: Charge, { rule, unit }: Counted, began: number): RecordValue {
+  const { accumulator, amount } = charge
+  const { key, shape, limit } = accumulator
   const value = unit === undefined ? amount : writeAmount(unit, amount)
-  const end = shape.kind === 'budget' ? shape.window?.endMs : undefined
-  return { id: key, rule, kind: shape.kind, unit, held: value, act: value, end }
+  const common = { id: key, rule, kind: shape.kind, unit, held: value, act: value }
+  if (shape.kind === 'span') return { ...common, end: began + limit, from: began, kept: shape.keptMs }
+  return shape.kind === 'budget' ? { ...common, end: shape.window?.endMs, kept: shape.keptMs } : common
 }

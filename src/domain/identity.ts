@@ -1,5 +1,6 @@
 /**
- * Who is calling, as the verified token says. Nothing here may come from a body, a tag or an unverified header.
+ * Who is calling, as the verified token says. Nothing here may come from a body, a tag or an unverified header, but for the
+ * run that a caller names: that is a label, which is counted by and never tested.
  */
 
 /** Dimensions that hold one value. */
@@ -29,6 +30,8 @@ export type IdentityDimension = SingleDimension | ListDimension
 export interface Identity {
   readonly single: Readonly<Partial<Record<SingleDimension, string>>>
   readonly list: Readonly<Record<ListDimension, readonly string[]>>
+  /** The run that the caller says this call belongs to, when its issuer allows that: the token's own run or a child of it. */
+  readonly namedRun?: string
   /** Name of the configured issuer that vouches for this caller. */
   readonly issuer: string
   /** The token's own `sub`, as it was before mapping; never logged, only pseudonymised. */

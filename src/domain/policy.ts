@@ -44,6 +44,8 @@ export interface IssuerRule {
   readonly types: readonly string[]
   readonly lifetimeMaxMs: number
   readonly requireTokenId: boolean
+  /** Whether its callers may name the run of a call in a header; such a run belongs to tenant and agent of the token. */
+  readonly runHeader: boolean
   readonly map: Readonly<Partial<Record<IdentityDimension, ClaimSource>>>
 }
 
@@ -77,7 +79,7 @@ export interface AccessRule {
 }
 
 /** What a limit or budget counts. */
-export type Unit = 'requests' | 'tokens' | 'input_tokens' | 'output_tokens' | 'usd' | 'concurrent'
+export type Unit = 'requests' | 'tokens' | 'input_tokens' | 'output_tokens' | 'usd' | 'concurrent' | 'ms'
 
 export type LimitShape =
   | { readonly kind: 'gcra'; readonly amount: number; readonly periodMs: number; readonly burst: number }
@@ -94,7 +96,7 @@ export interface LimitRule {
   readonly id: string
   readonly match: Match
   readonly key: readonly Dimension[]
-  readonly unit: Exclude<Unit, 'usd'>
+  readonly unit: Exclude<Unit, 'usd' | 'ms'>
   readonly shape: LimitShape
   /** Multiplies every charge by the weight of the caller's classification. */
   readonly weighByClassification: boolean
@@ -124,10 +126,27 @@ export interface BudgetRule extends Calendar {
   readonly id: string
   readonly match: Match
   readonly key: readonly Dimension[]
-  readonly unit: 'usd' | 'tokens'
-  /** Nano-USD or tokens. */
+  readonly unit: 'usd' | 'tokens' | 'requests'
+  /** Nano-USD, tokens or calls. */
   readonly amount: number
   readonly onLedgerError: OnLedgerError
+  readonly message: string | undefined
+}
+
+/** One amount that a run of an agent has, once and for all. */
+export interface RunRule {
+  readonly kind: 'run'
+  readonly name: string
+  /** As a budget's, from name, key and unit. */
+  readonly id: string
+  readonly match: Match
+  /** Ends with `run`. */
+  readonly key: readonly Dimension[]
+  readonly unit: 'usd' | 'tokens' | 'requests' | 'ms'
+  /** Nano-USD, tokens, calls, or milliseconds from the run's first admitted call on. */
+  readonly amount: number
+  /** Whether a run goes on is known to the ledger alone. */
+  readonly onLedgerError: 'closed'
   readonly message: string | undefined
 }
 
@@ -180,6 +199,7 @@ export interface Policy {
   readonly access: readonly AccessRule[]
   readonly limits: readonly LimitRule[]
   readonly budgets: readonly BudgetRule[]
+  readonly runs: readonly RunRule[]
   readonly upstreams: readonly Upstream[]
   readonly destinations: Destinations
   /** Every role that some rule names; a limit keyed by role without a role match charges these. */

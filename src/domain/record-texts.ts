@@ -2,13 +2,15 @@
  * The parts of a record that are the same in every call of a caller, written once: who it is, and of each bucket all but
  * its numbers. Together they are three quarters of a record, and every call has two.
  */
-import type { Accumulator, AccumulatorState } from './accumulator.ts'
+import type { Accumulator, AccumulatorShape, AccumulatorState } from './accumulator.ts'
 import { canonicalJson, CanonicalText } from './canonical-json.ts'
 import type { PlannedCharge } from './charges.ts'
 import type { Identity } from './identity.ts'
 import { formatAmount } from './money.ts'
 import type { Unit } from './policy.ts'
 import type { RecordValue } from './audit-record.ts'
+import { beganMs } from './reservation.ts'
+import type { Hold } from './reservation.ts'
 
 interface ActorText {
   readonly pseudonym: string | undefined
@@ -31,13 +33,17 @@ export function actorText(identity: Identity, pseudonym: string | undefined, wri
 export function decidedBuckets(
   charges: readonly PlannedCharge[],
   states: readonly AccumulatorState[] | undefined,
+  hold?: Hold,
 ): CanonicalText {
-  return new CanonicalText(`[${charges.map((charge, index) => decidedBucket(charge, states?.[index])).join(',')}]`)
+  const texts = charges.map((charge, index) => decidedBucket(charge, states?.[index], spanText(charge, hold, index)))
+  return new CanonicalText(`[${texts.join(',')}]`)
 }
 
-function decidedBucket(charge: PlannedCharge, state: AccumulatorState | undefined): string {
+function decidedBucket(charge: PlannedCharge, state: AccumulatorState | undefined, span: string): string {
   const { amount, unit } = charge
-  const { end, name, rule } = fixedTexts(charge)
+  const fixed = fixedTexts(charge)
+  const { name, rule } = fixed
+  const end = `${fixed.end}${span}`
   const need = amountText(unit, amount)
   if (state === undefined) return `{${end}${name},"need":${need},${rule}}`
   const { limit, settled, held } = state
@@ -47,13 +53,25 @@ function decidedBucket(charge: PlannedCharge, state: AccumulatorState | undefine
 }
 
 /** What each charge became: `held` was reserved, `act` is what it really was. */
-export function settledBuckets(charges: readonly PlannedCharge[], amounts: readonly number[]): CanonicalText {
+export function settledBuckets(
+  charges: readonly PlannedCharge[],
+  amounts: readonly number[],
+  hold?: Hold,
+): CanonicalText {
   const texts = charges.map((charge, index) => {
-    const { end, name, rule } = fixedTexts(charge)
+    const { end: fixedEnd, name, rule } = fixedTexts(charge)
+    const end = `${fixedEnd}${spanText(charge, hold, index)}`
     const actual = amountText(charge.unit, amounts[index] ?? charge.amount)
     return `{"act":${actual},${end}"held":${amountText(charge.unit, charge.amount)},${name},${rule}}`
   })
   return new CanonicalText(`[${texts.join(',')}]`)
+}
+
+/** When a span ends and when it began, by the hold that is on it: a restarted process goes on from there. */
+function spanText({ accumulator: { shape, limit } }: PlannedCharge, hold: Hold | undefined, index: number): string {
+  if (shape.kind !== 'span' || hold === undefined) return ''
+  const began = beganMs(hold, index)
+  return `"end":${began + limit},"from":${began},`
 }
 
 /** An amount as its unit is written: dollars with nine decimals, everything else as an integer. */
@@ -87,9 +105,15 @@ function fixedTexts(charge: PlannedCharge): FixedTexts {
   const texts = {
     charge: { rule, unit },
     end: shape.kind === 'budget' && shape.window !== null ? `"end":${canonicalJson(shape.window.endMs)},` : '',
-    name: `"id":${canonicalJson(key)},"kind":${canonicalJson(shape.kind)}`,
+    name: `"id":${canonicalJson(key)},${keptText(shape)}"kind":${canonicalJson(shape.kind)}`,
     rule: `"rule":${canonicalJson(rule)},"unit":${canonicalJson(unit)}`,
   }
   fixed.set(accumulator, texts)
   return texts
+}
+
+/** How long it is kept after its last use, or after its end, where that is not as long as any other: a run's. */
+function keptText(shape: AccumulatorShape): string {
+  const keptMs = shape.kind === 'span' || shape.kind === 'budget' ? shape.keptMs : undefined
+  return keptMs === undefined ? '' : `"kept":${keptMs},`
 }

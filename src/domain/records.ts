@@ -13,6 +13,7 @@ import { listOf, membersOf } from './record-members.ts'
 import type { Members } from './record-members.ts'
 import { actorText, decidedBuckets, settledBuckets } from './record-texts.ts'
 import { refusalRow } from './refusal.ts'
+import { runOf } from './run.ts'
 import type { Refusal } from './refusal.ts'
 import { isLocal } from './reservation.ts'
 import type { Hold } from './reservation.ts'
@@ -33,7 +34,7 @@ function actor(identity: Identity, pseudonym: string | undefined): CanonicalText
 }
 
 function actorMembers(identity: Identity, pseudonym: string | undefined): Members {
-  const { tenant, team, agent, client, classification, tier, lane, run } = identity.single
+  const { tenant, team, agent, client, classification, tier, lane } = identity.single
   return {
     actors: identity.actors.length > 0 ? identity.actors : undefined,
     agent,
@@ -44,7 +45,7 @@ function actorMembers(identity: Identity, pseudonym: string | undefined): Member
     lane,
     roles: identity.list.role.slice(0, ROLES_RECORDED_MAX),
     roles_n: identity.list.role.length > ROLES_RECORDED_MAX ? identity.list.role.length : undefined,
-    run,
+    run: runOf(identity),
     sub: pseudonym,
     team,
     tenant,
@@ -78,6 +79,10 @@ function estimated(facts: Facts): Members | undefined {
   }
 }
 
+function holdOf(decision: Decision): Hold | undefined {
+  return decision.kind === 'admitted' ? decision.hold : undefined
+}
+
 function refusedWith(refusal: Refusal): Members {
   return {
     alt: refusal.also.length > 0 ? refusal.also : undefined,
@@ -101,7 +106,7 @@ export function decisionRecord(decision: Decision, pseudonym: string | undefined
   const { facts } = decision
   return {
     act: facts.identity && actor(facts.identity, pseudonym),
-    bkt: facts.charges && decidedBuckets(facts.charges, facts.states),
+    bkt: facts.charges && decidedBuckets(facts.charges, facts.states, holdOf(decision)),
     dec: decision.kind === 'admitted' ? admittedWith(decision.hold) : refusedWith(decision.refusal),
     est: estimated(facts),
     id: facts.call.id,
@@ -151,7 +156,7 @@ export function settlementRecord(settlement: Settlement, id: string, pseudonym: 
   return {
     act: actor(facts.identity, pseudonym),
     basis: settlement.basis,
-    bkt: settledBuckets(facts.charges, settlement.amounts),
+    bkt: settledBuckets(facts.charges, settlement.amounts, admitted.hold),
     flags: settlement.flags.length > 0 ? settlement.flags : undefined,
     http: ending.status,
     id,
@@ -193,8 +198,8 @@ export function crashRecord(decision: RecordDraft, id: string): RecordDraft {
     usd: { est: estimate['usd'], act: estimate['usd'], delta: formatUsd(toNanoUsd(0n)) },
     lines: [],
     bkt: listOf(decision['bkt']).map((entry) => {
-      const { id: key, rule, kind, unit, need, end } = membersOf(entry)
-      return { id: key, rule, kind, unit, held: need, act: need, end }
+      const { id: key, rule, kind, unit, need, end, from, kept } = membersOf(entry)
+      return { id: key, rule, kind, unit, held: need, act: need, end, from, kept }
     }),
     prc: decision['prc'],
   }

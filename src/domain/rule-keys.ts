@@ -1,8 +1,9 @@
 /**
  * For whom a rule counts a call: one combination of values for each single dimension of its key, and one for each role or
- * group that the rule counts, because a caller with two roles uses up both.
+ * group that the rule counts, because a caller with two roles uses up both. A run counts for each of its parents, too.
  */
 import type { ListDimension } from './identity.ts'
+import { runOf, runPrefixes } from './run.ts'
 import { accepts, isListDimension, singleValue, type MatchFacts } from './match.ts'
 import type { Dimension, Match, Policy } from './policy.ts'
 import { encodePersonal, encodeValue, joinSubject, shardOf } from './subject.ts'
@@ -47,8 +48,9 @@ export function keysOf(rule: Keyed, facts: MatchFacts, known: KnownNames, encode
 
 function valuesOf(dimension: Dimension, rule: Keyed, facts: MatchFacts, known: KnownNames): readonly string[] {
   if (isListDimension(dimension)) return countedValues(dimension, rule, facts, known)
-  const value = singleValue(dimension, facts)
-  return value === undefined ? [] : [value]
+  const value = dimension === 'run' ? runOf(facts.identity) : singleValue(dimension, facts)
+  if (value === undefined) return []
+  return dimension === 'run' ? runPrefixes(value) : [value]
 }
 
 /** The caller's values that the rule's own match names, or else those that any rule of the set names. */

@@ -76,6 +76,8 @@ function byWeight(left: Short, right: Short): number {
   if (a !== b) return b - a
   if (left.waitMs !== right.waitMs) return right.waitMs > left.waitMs ? 1 : -1
   if (left.charge.unit === right.charge.unit && left.limit !== right.limit) return left.limit - right.limit
+  // Of a run and its parents the outermost, which comes first.
+  if (left.charge.rule === right.charge.rule) return 0
   return left.charge.rule < right.charge.rule ? -1 : 1
 }
 
@@ -112,7 +114,8 @@ function headOf({ charge, limit, used, held }: Short): string {
   const write = (value: number) => numberText(unit, value)
   const name = `${ruleKind === 'budget' ? 'Budget' : 'Limit'} ${charge.rule} (${charge.dimension} = ${charge.subject})`
   if (unit === 'concurrent') return `${name}: ${write(held)} of ${write(limit)} calls in flight.`
-  const need = `this call ${charge.basis === 'upper' ? 'may cost' : 'needs'} ${write(charge.amount)}`
+  if (unit === 'ms') return `${name}: the run is over, ${secondsText(used)} of its ${secondsText(limit)} have passed.`
+  const need = `this call ${charge.basis === 'upper' && unit !== 'requests' ? 'may cost' : 'needs'} ${write(charge.amount)}`
   const holding = held > 0 ? `, ${write(held)} held` : ''
   return `${name}: ${write(used)} of ${write(limit)} ${NOUNS[unit]}${windowText(charge)} used${holding}, ${need}.`
 }
@@ -124,6 +127,7 @@ const NOUNS: Readonly<Record<Unit, string>> = {
   output_tokens: 'output tokens',
   usd: 'USD',
   concurrent: 'calls',
+  ms: 'ms',
 }
 
 function windowText({ accumulator: { shape } }: PlannedCharge): string {

@@ -1,6 +1,7 @@
 import type { IncomingMessage, ServerResponse } from 'node:http'
 import type { Call } from '../domain/call.ts'
 import type { RefusalContext } from '../domain/dialect.ts'
+import { RUN_HEADER } from '../domain/run.ts'
 import type { Clock, Ids } from '../ports.ts'
 import { readCredential } from './credential.ts'
 import { readBody } from './request-body.ts'
@@ -16,16 +17,23 @@ export function readCall(request: IncomingMessage, endpoint: string, world: { cl
     credential: readCredential(request),
     endpoint,
     wireHeaders: wireHeaders(request),
+    run: headerText(request, RUN_HEADER),
     ip: request.socket.remoteAddress ?? '',
     readBody: () => readBody(request),
   }
 }
 
+/** Node joins repeated headers of this kind by commas, which no name of a run has. */
+function headerText({ headers }: IncomingMessage, name: string): string | undefined {
+  const value = headers[name]
+  return typeof value === 'string' ? value : undefined
+}
+
 function wireHeaders(request: IncomingMessage): Readonly<Record<string, string>> {
   const found: Record<string, string> = {}
   for (const name of WIRE_HEADERS) {
-    const value = request.headers[name]
-    if (typeof value === 'string') found[name] = value
+    const value = headerText(request, name)
+    if (value !== undefined) found[name] = value
   }
   return found
 }

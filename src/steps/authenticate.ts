@@ -2,6 +2,7 @@ import type { Call } from '../domain/call.ts'
 import type { Identity } from '../domain/identity.ts'
 import { refuse } from '../domain/refusal.ts'
 import type { Refusal } from '../domain/refusal.ts'
+import { RUN_HEADER, nameRun } from '../domain/run.ts'
 import type { TokenRejected, World } from '../ports.ts'
 
 /** What authentication came to; a failure keeps the issuer's name for the record. */
@@ -10,7 +11,7 @@ export type Authenticated =
   | { readonly kind: 'unidentified'; readonly refusal: Refusal; readonly issuer: string | undefined }
 
 /** Credential -> identity. The caller learns only expired, wrong audience or not accepted; the record says why. */
-export async function authenticate(call: Call, world: Pick<World, 'verifier'>): Promise<Authenticated> {
+export async function authenticate(call: Call, world: Pick<World, 'verifier' | 'rules'>): Promise<Authenticated> {
   const { credential } = call
   if (credential.kind === 'missing') {
     return unidentified(
@@ -33,8 +34,21 @@ export async function authenticate(call: Call, world: Pick<World, 'verifier'>): 
     )
   }
   const verdict = await world.verifier.verify(credential.token)
-  if (verdict.kind === 'verified') return { kind: 'identified', identity: verdict.identity }
+  if (verdict.kind === 'verified') return withRun(verdict.identity, call, world)
   return unidentified(rejected(verdict), verdict.issuer)
+}
+
+/** A caller whose header names a run that it may not name is not taken for one without a run: it would count for no run. */
+function withRun(identity: Identity, { run }: Call, world: Pick<World, 'rules'>): Authenticated {
+  if (run === undefined) return { kind: 'identified', identity }
+  const issuer = world.rules.policy().issuers.find(({ name }) => name === identity.issuer)
+  const named = nameRun(identity, run, issuer?.runHeader ?? false)
+  if (named.kind === 'named') return { kind: 'identified', identity: named.identity }
+  const { reason, problem } = named
+  return unidentified(
+    refuse('invalid_request', `The header ${RUN_HEADER} ${problem}.`, { field: RUN_HEADER, reason }),
+    identity.issuer,
+  )
 }
 
 function unidentified(refusal: Refusal, issuer?: string): Authenticated {

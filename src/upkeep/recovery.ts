@@ -9,6 +9,8 @@ import type { Clock, Ids } from '../ports.ts'
 import type { AuditLog } from '../ports/audit-log.ts'
 import type { Ledger } from '../ports/ledger.ts'
 import { membersOf, textOf } from '../domain/record-members.ts'
+import { foldBeginnings } from '../domain/run-beginnings.ts'
+import type { SpanBeginning } from '../domain/run-beginnings.ts'
 import { closingRecord } from '../domain/settlement-note.ts'
 
 export interface Recovered {
@@ -18,13 +20,16 @@ export interface Recovered {
   readonly restored: number
 }
 
+/** Gives back what was spent, and when runs began. */
+export type Restore = (balances: readonly SettledBalance[], spans: readonly SpanBeginning[]) => void
+
 interface Recovery {
   readonly auditLog: AuditLog
   readonly ledger: Ledger
   readonly ids: Ids
   readonly clock: Clock
   /** Gives balances back; undefined for a ledger that remembers by itself. */
-  readonly restore: ((balances: readonly SettledBalance[]) => void) | undefined
+  readonly restore: Restore | undefined
 }
 
 /** Settlements this close to the end of the log may not have reached the ledger before the process died. */
@@ -34,12 +39,14 @@ export async function recover(recovery: Recovery): Promise<Recovered> {
   const { auditLog, clock } = recovery
   const open = new Map<string, AuditRecord>()
   const balances = new Map<string, SettledBalance>()
+  const spans = new Map<string, SpanBeginning>()
   const recent: AuditRecord[] = []
   for await (const record of auditLog.records()) {
     if (record.type === 'decision' && membersOf(record['dec'])['out'] === 'admit') open.set(record.id, record)
     if (record.type !== 'settle') continue
     open.delete(textOf(membersOf(record['ref'])['id']))
     foldSettlement(record, balances, clock.nowMs())
+    foldBeginnings(record, spans, clock.nowMs())
     recent.push(record)
     if (recent.length > RECENT_SETTLEMENTS_MAX) recent.shift()
   }
@@ -47,10 +54,11 @@ export async function recover(recovery: Recovery): Promise<Recovered> {
     const settlement = closingRecord(decision, recovery.ids.next(), await noteOf(decision, recovery.ledger))
     await auditLog.append(settlement)
     foldSettlement(settlement, balances, clock.nowMs())
+    foldBeginnings(settlement, spans, clock.nowMs())
     recent.push({ ...settlement, log: auditLog.origin, seq: -1, t: '' })
   }
   if (recovery.restore === undefined) await settleAgain(recent, recovery.ledger)
-  else recovery.restore([...balances.values()])
+  else recovery.restore([...balances.values()], [...spans.values()])
   return { closed: open.size, restored: recovery.restore === undefined ? 0 : balances.size }
 }
 

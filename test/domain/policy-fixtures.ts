@@ -10,6 +10,7 @@ import type {
   LimitRule,
   Match,
   Policy,
+  RunRule,
   Test,
   Upstream,
 } from '../../src/domain/policy.ts'
@@ -123,6 +124,21 @@ export function budget(changes: Partial<BudgetRule> = {}): BudgetRule {
   }
 }
 
+export function run(changes: Partial<RunRule> = {}): RunRule {
+  return {
+    kind: 'run',
+    name: 'agent-run',
+    id: `R${changes.unit ?? 'requests'}`,
+    match: [],
+    key: ['tenant', 'agent', 'run'],
+    unit: 'requests',
+    amount: 7,
+    onLedgerError: 'closed',
+    message: undefined,
+    ...changes,
+  }
+}
+
 export function policy(changes: Partial<Policy> = {}): Policy {
   return {
     name: 'test',
@@ -143,6 +159,7 @@ export function policy(changes: Partial<Policy> = {}): Policy {
     access: [allow('everybody')],
     limits: [],
     budgets: [],
+    runs: [],
     upstreams: [upstream()],
     destinations: { allow: [], allowPrivate: [] },
     knownRoles: new Set(),

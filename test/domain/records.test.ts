@@ -12,7 +12,7 @@ import { actorText, decidedBuckets, settledBuckets } from '../../src/domain/reco
 import { authenticationFailedRecord, crashRecord, decisionRecord, settlementRecord } from '../../src/domain/records.ts'
 import { refuse } from '../../src/domain/refusal.ts'
 import type { Settlement } from '../../src/domain/settlement.ts'
-import { ask, budget, estimate, identity, limit, NOW, policy, target, upstream } from './policy-fixtures.ts'
+import { ask, budget, estimate, identity, limit, NOW, policy, run, target, upstream } from './policy-fixtures.ts'
 import { askOf, model } from './price-fixtures.ts'
 
 const PLACE = { log: 'tollgate/audit/log-a', seq: 7, timeMs: NOW }
@@ -30,9 +30,10 @@ const call: Call = {
 const set = policy({
   limits: [limit({ name: 'calls' }), limit({ name: 'tokens', unit: 'tokens' })],
   budgets: [budget({ name: 'month' })],
+  runs: [run(), run({ unit: 'ms', amount: 60_000 })],
 })
 
-const caller = identity({ tenant: 'acme', team: 'r"d', agent: 'b\u20act' })
+const caller = identity({ tenant: 'acme', team: 'r"d', agent: 'b\u20act', run: 'r' })
 
 function charged(): readonly PlannedCharge[] {
   const planned = planCharges(set, caller, ask, target, estimate(), NOW)
@@ -54,7 +55,13 @@ const facts: Required<Facts> = {
   readAtMs: NOW,
 }
 
-const hold = { id: `${call.id}.1`, charges: facts.charges, atUs: NOW * 1_000, marks: [], owner: 'test/audit/log' }
+const hold = {
+  id: `${call.id}.1`,
+  charges: facts.charges,
+  atUs: NOW * 1_000,
+  marks: [0, 0, 0, 0, NOW - 1_000],
+  owner: 'test/audit/log',
+}
 const admitted: Admitted = { kind: 'admitted', facts, hold }
 
 const settlement: Settlement = {
@@ -124,12 +131,15 @@ describe('the line of', () => {
 })
 
 /** A bucket as its members are meant, without any text that was written before. */
-function plain({ accumulator, amount, rule, unit }: PlannedCharge) {
+function plain({ accumulator, amount, rule, unit }: PlannedCharge, beganMs?: number) {
   const { key, shape } = accumulator
   const write = (value: number) =>
     unit === 'usd' ? formatUsd(toNanoUsd(BigInt(Math.trunc(value)))) : Math.trunc(value)
   const end = shape.kind === 'budget' && shape.window !== null ? { end: shape.window.endMs } : {}
-  return { write, same: { ...end, id: key, kind: shape.kind, rule, unit }, amount: write(amount) }
+  const kept = 'keptMs' in shape ? { kept: shape.keptMs } : {}
+  // Without a hold there is nothing that began.
+  const span = shape.kind === 'span' && beganMs !== undefined ? { end: beganMs + accumulator.limit, from: beganMs } : {}
+  return { write, same: { ...end, ...kept, ...span, id: key, kind: shape.kind, rule, unit }, amount: write(amount) }
 }
 
 const amounts = fc.oneof(fc.nat(), fc.maxSafeInteger(), fc.double({ min: 0, max: 1e15, noNaN: true }))
@@ -167,12 +177,11 @@ describe('what is written once for many records', () => {
     fc.assert(
       fc.property(fc.array(fc.tuple(charge, fc.nat())), (all) => {
         const actual = all.map(([, amount]) => amount)
-        const written = settledBuckets(
-          all.map(([one]) => one),
-          actual,
-        )
+        const charges = all.map(([one]) => one)
+        const marks = all.map((_, index) => NOW - index)
+        const written = settledBuckets(charges, actual, { ...hold, charges, marks })
         const expected = all.map(([one], index) => {
-          const { write, same, amount } = plain(one)
+          const { write, same, amount } = plain(one, marks[index])
           return { ...same, held: amount, act: write(actual[index] ?? 0) }
         })
         expect(written.text).toBe(defined(expected))

@@ -33,13 +33,13 @@ export function checkSet(set: JoinedSet, options: CheckOptions): readonly Policy
   return problems
 }
 
-/** Limits and budgets share their names, because a refusal names just one of them. */
+/** Limits, budgets and runs share their names, because a refusal names just one of them. */
 function checkUnique(set: JoinedSet, report: Report): void {
   const spaces: readonly (readonly Placed<{ readonly name: string }>[])[] = [
     set.issuers,
     set.upstreams,
     set.access,
-    [...set.limits, ...set.budgets],
+    [...set.limits, ...set.budgets, ...set.runs],
   ]
   for (const space of spaces) {
     const seen = new Set<string>()
@@ -100,7 +100,7 @@ function checkLevels(set: JoinedSet, report: Report): void {
     if (!known.has(standard)) report(place, { code: 'P034', path: ['default'], message: unknown(standard) })
     if (known.size < levels.length) report(place, { code: 'P030', path: ['levels'], message: 'names a level twice' })
   }
-  for (const { part, place } of [...set.access, ...set.limits, ...set.budgets]) {
+  for (const { part, place } of [...set.access, ...set.limits, ...set.budgets, ...set.runs]) {
     for (const { dimension, test } of part.match) {
       if (dimension !== 'classification') continue
       for (const level of namesIn(test)) {
@@ -124,7 +124,7 @@ function checkNames(set: JoinedSet, report: Report): void {
     issuer: new Set(set.issuers.map(({ part }) => part.name)),
     operation: new Set(['chat']),
   }
-  for (const { part, place } of [...set.access, ...set.limits, ...set.budgets]) {
+  for (const { part, place } of [...set.access, ...set.limits, ...set.budgets, ...set.runs]) {
     for (const { dimension, test } of part.match) {
       if (dimension !== 'upstream' && dimension !== 'issuer' && dimension !== 'operation') continue
       for (const name of namesIn(test)) {

@@ -14,6 +14,7 @@ import type {
   Match,
   OnLedgerError,
   Policy,
+  RunRule,
   Test,
   Upstream,
 } from '../../domain/policy.ts'
@@ -22,6 +23,7 @@ import { STANDARD_CLASSIFICATION, type IssuerText } from './policies-identity-sc
 import type { JoinedSet, Placed } from './policies-join.ts'
 import type { BudgetText, LimitText, RateText } from './policies-limits-schema.ts'
 import type { MatchText, TestText } from './policies-match.ts'
+import type { RunText } from './policies-runs-schema.ts'
 import type { AccessText, UpstreamText } from './policies-schema.ts'
 
 /** What `builtin: true` stands for. */
@@ -53,6 +55,7 @@ export function compilePolicy(
     access: set.access.map(({ part }) => accessRule(part, classification)),
     limits: set.limits.flatMap(({ part }) => limitRules(part, common)),
     budgets: set.budgets.map(({ part }) => budgetRule(part, common)),
+    runs: set.runs.flatMap(({ part }) => runRules(part, classification)),
     upstreams: set.upstreams.map(({ part }) => upstreamOf(part)),
     destinations: {
       allow: set.allow.map(({ part }) => part.toLowerCase()),
@@ -74,10 +77,11 @@ function issuerRule({ part, folder }: Placed<IssuerText>, builtin: BuiltinIssuer
       types: ['at+jwt'],
       lifetimeMaxMs: BUILTIN_LIFETIME_MAX_MS,
       requireTokenId: true,
+      runHeader: part.runHeader,
       map: builtin.map,
     }
   }
-  const { name, issuer, jwks, audiences, algorithms, types, maxLifetime, requireJti, map } = part
+  const { name, issuer, jwks, audiences, algorithms, types, maxLifetime, requireJti, runHeader, map } = part
   return {
     name,
     issuer,
@@ -90,6 +94,7 @@ function issuerRule({ part, folder }: Placed<IssuerText>, builtin: BuiltinIssuer
     types,
     lifetimeMaxMs: maxLifetime,
     requireTokenId: requireJti,
+    runHeader,
     map: defined(map),
   }
 }
@@ -173,6 +178,18 @@ function budgetRule(budget: BudgetText, { classification, onLedgerError }: Commo
   return { name, id, match, key, ...limit, onLedgerError: budget.on_ledger_error ?? onLedgerError, message }
 }
 
+function runRules({ name, match, key, limit, message }: RunText, classification: Classification): readonly RunRule[] {
+  const rule = {
+    kind: 'run',
+    name,
+    match: compileMatch(match, classification),
+    key,
+    onLedgerError: 'closed',
+    message,
+  } as const
+  return limit.map(({ unit, amount }) => ({ ...rule, id: ruleId({ kind: 'run', name, key, unit }), unit, amount }))
+}
+
 /** Says what is counted, and leaves out how much of it there is: raising a limit keeps what was counted. */
 function ruleId(identity: Readonly<Record<string, unknown>>): string {
   let rest = createHash('sha256').update(canonicalJson(identity)).digest().readBigUInt64BE()
@@ -196,7 +213,7 @@ function upstreamOf(upstream: UpstreamText): Upstream {
 
 /** Every value that some rule of the set spells out for a list dimension, also within `not`. */
 export function namedValues(set: JoinedSet, dimension: 'role' | 'group'): ReadonlySet<string> {
-  const tests = [...set.access, ...set.limits, ...set.budgets]
+  const tests = [...set.access, ...set.limits, ...set.budgets, ...set.runs]
     .flatMap(({ part }): MatchText => part.match)
     .filter((entry) => entry.dimension === dimension)
     .map(({ test }) => (test.kind === 'not' ? test.test : test))

@@ -26,6 +26,7 @@ export function digestOf(set: JoinedSet): Digested {
     on_ledger_error: set.onLedgerError,
     limits: byName(set.limits),
     budgets: byName(set.budgets),
+    runs: byName(set.runs),
   })
   return { canonical, digest: createHash('sha256').update(canonical).digest('hex') }
 }

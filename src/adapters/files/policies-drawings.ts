@@ -5,6 +5,7 @@
 import { ACCUMULATORS_MAX } from '../../domain/accumulator.ts'
 import type { Dimension } from '../../domain/policy.ts'
 import { FAN_OUT_MAX } from '../../domain/rule-keys.ts'
+import { RUN_PARTS_MAX } from '../../domain/run.ts'
 import type { MatchText } from './policies-match.ts'
 
 export interface Drawing {
@@ -62,6 +63,7 @@ function onlyOf(match: MatchText): ReadonlyMap<Dimension, ReadonlySet<string>> {
 function fanOut({ match, key }: Drawing, known: Known): number {
   let most = 1
   for (const dimension of key) {
+    if (dimension === 'run') most *= RUN_PARTS_MAX
     if (dimension !== 'role' && dimension !== 'group') continue
     const own = match.find((entry) => entry.dimension === dimension)?.test
     const named = own?.kind === 'anyOf' ? own.values.length : own?.kind === 'glob' ? FAN_OUT_MAX : known[dimension]

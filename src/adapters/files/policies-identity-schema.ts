@@ -95,7 +95,10 @@ const lifetime = duration({
   hint: 'a duration such as 15m or 24h, from 1m to 31d',
 })
 
-const builtinIssuer = block({ name, builtin: z.literal(true) })
+/** Whether its callers may say in a header which run a call belongs to. */
+const runHeader = z.boolean({ error: 'true or false' }).default(false)
+
+const builtinIssuer = block({ name, builtin: z.literal(true), runHeader })
 
 const externalIssuer = block({
   name,
@@ -117,6 +120,7 @@ const externalIssuer = block({
     .transform((types) => types.map((type) => type.toLowerCase().replace(/^application\//, ''))),
   maxLifetime: lifetime.default(HOUR_MS),
   requireJti: z.boolean({ error: 'true or false' }).default(false),
+  runHeader,
   map: claimMap,
 })
 

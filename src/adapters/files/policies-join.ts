@@ -6,6 +6,7 @@ import type { ClassificationText, IssuerText } from './policies-identity-schema.
 import type { BudgetText, LimitText } from './policies-limits-schema.ts'
 import type { Place, PolicyPath, PolicyProblem } from './policies-problem.ts'
 import type { OnLedgerError } from '../../domain/policy.ts'
+import type { RunText } from './policies-runs-schema.ts'
 import type { AccessText, MetadataText, PolicyFile, UpstreamText } from './policies-schema.ts'
 import type { PolicySource } from './policies-source.ts'
 
@@ -29,6 +30,7 @@ export interface JoinedSet {
   readonly onLedgerError: OnLedgerError | undefined
   readonly limits: readonly Placed<LimitText>[]
   readonly budgets: readonly Placed<BudgetText>[]
+  readonly runs: readonly Placed<RunText>[]
 }
 
 /** A file of the right shape. */
@@ -73,6 +75,7 @@ function setOf(metadata: MetadataText, files: readonly ShapedFile[]): JoinedSet 
     onLedgerError: files.find(({ file }) => file.on_ledger_error !== undefined)?.file.on_ledger_error,
     limits: placed(files, ['limits'], ({ limits }) => limits),
     budgets: placed(files, ['budgets'], ({ budgets }) => budgets),
+    runs: placed(files, ['runs'], ({ runs }) => runs),
   }
 }
 

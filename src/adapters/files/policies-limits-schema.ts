@@ -66,7 +66,7 @@ const rate = block({
 })
 
 /** The dimensions whose values, taken together, have a counter of their own. */
-function key(dimensions: readonly Dimension[]) {
+export function key(dimensions: readonly Dimension[]) {
   return list(z.enum(dimensions, `one of ${dimensions.join(', ')}`))
     .min(1, 'name at least one dimension')
     .max(KEY_DIMENSIONS_MAX, `at most ${String(KEY_DIMENSIONS_MAX)} dimensions`)
@@ -106,15 +106,17 @@ const DATED: ReadonlySet<string> = new Set(['day', 'week', 'month'])
 const amount = block({
   usd: usd.optional(),
   tokens: wholeNumber(0).optional(),
+  requests: wholeNumber(0).optional(),
   period: z.enum(PERIODS, `one of ${PERIODS.join(', ')}`),
   timezone: timeZone.optional(),
   at: timeOfDay.optional(),
   weekStart: z.enum(WEEKDAYS, `one of ${WEEKDAYS.join(', ')}`).optional(),
 }).transform((written, context) => {
-  const { usd: money, tokens, period, timezone, at, weekStart } = written
+  const { usd: money, tokens, requests, period, timezone, at, weekStart } = written
   const fail = (path: string[], text: string) =>
     context.addIssue({ code: 'custom', message: text, path, input: written })
-  if ((money === undefined) === (tokens === undefined)) fail([], 'exactly one of usd and tokens')
+  const given = [money, tokens, requests].filter((amount) => amount !== undefined)
+  if (given.length !== 1) fail([], 'exactly one of usd, tokens and requests')
   if (period === 'lifetime' && timezone !== undefined) fail(['timezone'], 'a lifetime has no calendar: remove timezone')
   if (at !== undefined && !DATED.has(period)) {
     fail(['at'], `only a day, week or month begins at a time of day: remove at`)
@@ -122,9 +124,10 @@ const amount = block({
   if (weekStart !== undefined && period !== 'week') {
     fail(['weekStart'], `only a week begins on a weekday: remove weekStart`)
   }
-  const unit = money === undefined ? ('tokens' as const) : ('usd' as const)
+  const unit =
+    money !== undefined ? ('usd' as const) : tokens !== undefined ? ('tokens' as const) : ('requests' as const)
   const begins = { atMinutes: at ?? 0, weekStart: WEEKDAYS.indexOf(weekStart ?? 'mon') }
-  return { unit, amount: money ?? tokens ?? 0, period, timeZone: timezone ?? 'UTC', ...begins }
+  return { unit, amount: given[0] ?? 0, period, timeZone: timezone ?? 'UTC', ...begins }
 })
 
 export function budget(dimensions: readonly Dimension[]) {

@@ -9,8 +9,10 @@ import { namedValues } from './policies-compiler.ts'
 import { exceedsAccumulators, type Drawing } from './policies-drawings.ts'
 import { STANDARD_CLASSIFICATION } from './policies-identity-schema.ts'
 import type { JoinedSet, Placed } from './policies-join.ts'
+import type { BudgetText, LimitText } from './policies-limits-schema.ts'
 import type { MatchText, TestText } from './policies-match.ts'
 import type { Report } from './policies-problem.ts'
+import type { RunText } from './policies-runs-schema.ts'
 
 /** Dimensions that need no issuer to map them. */
 const ALWAYS_KNOWN = new Set<Dimension>(['issuer', 'classification', 'model', 'operation', 'upstream'])
@@ -18,11 +20,12 @@ const ALWAYS_KNOWN = new Set<Dimension>(['issuer', 'classification', 'model', 'o
 type Rule = Placed<{ readonly name: string; readonly match: MatchText; readonly key?: readonly Dimension[] }>
 
 export function checkReach(set: JoinedSet, report: Report): void {
-  const rules: readonly Rule[] = [...set.access, ...set.limits, ...set.budgets]
+  const rules: readonly Rule[] = [...set.access, ...set.limits, ...set.budgets, ...set.runs]
   for (const rule of rules) {
     checkMatchReach(set, rule, report)
     checkKeyReach(set, rule, report)
   }
+  checkRunKeys(set, report)
   checkBursts(set, report)
   checkCovered(set, report)
   checkAccumulators(set, report)
@@ -75,11 +78,24 @@ function checkKeyReach(set: JoinedSet, { part, place }: Rule, report: Report): v
 }
 
 function keyFault(set: JoinedSet, match: MatchText, dimension: Dimension): string | undefined {
-  if (!isFilled(set, dimension)) return `no issuer maps ${dimension}, so every call would be refused`
+  const isNamed = dimension === 'run' && set.issuers.some(({ part }) => part.runHeader)
+  if (!isFilled(set, dimension) && !isNamed) return `no issuer maps ${dimension}, so every call would be refused`
   if (dimension !== 'role' && dimension !== 'group') return undefined
   const own = match.find((entry) => entry.dimension === dimension)?.test.kind
   if (own === 'anyOf' || own === 'glob' || namedValues(set, dimension).size > 0) return undefined
   return `no rule names a ${dimension}, so none would be counted: name them in match: {${dimension}: [...]}`
+}
+
+/** A run that callers name themselves is theirs alone only under a tenant and an agent, which their tokens say. */
+function checkRunKeys(set: JoinedSet, report: Report): void {
+  const naming = set.issuers.find(({ part }) => part.runHeader)?.part.name
+  if (naming === undefined) return
+  for (const { part, place } of [...set.limits, ...set.budgets, ...set.runs]) {
+    const lacking = (['tenant', 'agent'] as const).filter((dimension) => !part.key.includes(dimension))
+    if (!part.key.includes('run') || lacking.length === 0) continue
+    const message = `counts by run without ${lacking.join(' and ')}: callers of issuer ${naming} name their runs themselves (runHeader), and could use up those of others`
+    report(place, { code: 'P037', path: ['key'], message })
+  }
 }
 
 /** A level that weighs more than a burst holds can never pass. */
@@ -99,7 +115,7 @@ function checkBursts(set: JoinedSet, report: Report): void {
 
 /** Whether everybody that an access rule lets in is held by some limit or budget. */
 function checkCovered(set: JoinedSet, report: Report): void {
-  const holding = [...set.limits, ...set.budgets].map(({ part }) => part.match)
+  const holding = [...set.limits, ...set.budgets, ...set.runs].map(({ part }) => part.match)
   for (const { part, place } of set.access) {
     if (part.allow === undefined || holding.some((match) => isImplied(match, part.match))) continue
     const message = `callers that ${part.name} lets in may be under no limit and no budget`
@@ -118,12 +134,16 @@ function isImplied(wanted: MatchText, given: MatchText): boolean {
   )
 }
 
+function countersOf(part: LimitText | BudgetText | RunText): number {
+  if ('rates' in part) return part.rates.length + (part.concurrent === undefined ? 0 : 1)
+  return Array.isArray(part.limit) ? part.limit.length : 1
+}
+
 function checkAccumulators(set: JoinedSet, report: Report): void {
   const known = { role: namedValues(set, 'role').size, group: namedValues(set, 'group').size }
-  const rules = [...set.limits, ...set.budgets]
+  const rules = [...set.limits, ...set.budgets, ...set.runs]
   const drawings = rules.map(({ part }): Drawing => {
-    const counters = 'rates' in part ? part.rates.length + (part.concurrent === undefined ? 0 : 1) : 1
-    return { match: part.match, key: part.key, counters }
+    return { match: part.match, key: part.key, counters: countersOf(part) }
   })
   const last = rules.at(-1)
   if (last === undefined || !exceedsAccumulators(drawings, known)) return

@@ -6,6 +6,7 @@ import { z } from 'zod'
 import { classification, identity } from './policies-identity-schema.ts'
 import { DIMENSIONS, IDENTITY_DIMENSIONS, match } from './policies-match.ts'
 import { budget, limit, onLedgerError } from './policies-limits-schema.ts'
+import { run } from './policies-runs-schema.ts'
 import { block, duration, list, message, modelName, modelPattern, name, value, wholeNumber } from './policies-values.ts'
 
 const MINUTE_MS = 60_000
@@ -104,6 +105,7 @@ export const policyFile = block({
   on_ledger_error: onLedgerError,
   limits: list(limit(DIMENSIONS)).default([]),
   budgets: list(budget(DIMENSIONS)).default([]),
+  runs: list(run(DIMENSIONS)).default([]),
 })
 
 export type PolicyFile = z.output<typeof policyFile>

@@ -4,14 +4,15 @@
 import type { Accumulator, AccumulatorState, Charge } from '../../domain/accumulator.ts'
 import { beganMs } from '../../domain/reservation.ts'
 import type { BudgetPage, Hold, Shortfall } from '../../domain/reservation.ts'
+import type { SpanBeginning } from '../../domain/run-beginnings.ts'
 import { correctBucket, judgeBucket } from './bucket.ts'
 import type { Bucket, BucketCharge } from './bucket.ts'
 import { isStaleWindow, judgeCounter, postCounter, restoreBudget } from './counter.ts'
-import type { Counter, CounterCharge } from './counter.ts'
+import type { Counter, CounterCharge, RestoredSpend } from './counter.ts'
 import { correctRing, judgeRing } from './ring.ts'
 import type { Ring, RingCharge } from './ring.ts'
 import { createShelf } from './shelf.ts'
-import { beginSpan, judgeSpan } from './span.ts'
+import { beginSpan, judgeSpan, restoreSpan } from './span.ts'
 import type { Span, SpanCharge } from './span.ts'
 import type { Verdict } from './verdict.ts'
 
@@ -116,8 +117,12 @@ class Accumulators {
     return { seen: named.length, budgets }
   }
 
-  restore(entries: readonly Parameters<typeof restoreBudget>[1][], nowMs: number): void {
+  restore(entries: readonly RestoredSpend[], nowMs: number): void {
     for (const entry of entries) restoreBudget(this.#counters, entry, nowMs)
+  }
+
+  restoreSpans(entries: readonly SpanBeginning[]): void {
+    for (const entry of entries) restoreSpan(this.#spans, entry)
   }
 
   sweep(nowMs: number): void {

@@ -85,12 +85,19 @@ export function postCounter(
   counters.put(name, after, keptUntilMs(shape, after, change.nowMs))
 }
 
+/** Spend of one budget window that was settled before this process started. */
+export interface RestoredSpend {
+  /** Key of the accumulator, the window's start included. */
+  readonly key: string
+  readonly settled: number
+  /** Null for a lifetime budget. */
+  readonly windowEndMs: number | null
+  /** When a budget is forgotten that is kept for a time after its last use. */
+  readonly keptUntilMs?: number | undefined
+}
+
 /** Adds spend that was settled before this process started. */
-export function restoreBudget(
-  counters: Counters,
-  entry: { readonly key: string; readonly settled: number; readonly windowEndMs: number | null },
-  nowMs: number,
-): void {
+export function restoreBudget(counters: Counters, entry: RestoredSpend, nowMs: number): void {
   const name = accumulatorName({
     key: entry.key,
     shard: 0,
@@ -99,6 +106,7 @@ export function restoreBudget(
     limitVersion: 0,
   })
   const before = counters.get(name, nowMs) ?? EMPTY
-  const until = entry.windowEndMs === null ? null : restoredWindowKeptUntilMs(entry.windowEndMs)
+  const windowUntil = entry.windowEndMs === null ? null : restoredWindowKeptUntilMs(entry.windowEndMs)
+  const until = entry.keptUntilMs ?? windowUntil
   counters.put(name, { ...before, settled: before.settled + entry.settled }, until)
 }

@@ -31,24 +31,17 @@ import type {
 } from '../../domain/reservation.ts'
 import type { Clock } from '../../ports.ts'
 import type { Ledger, SettleOptions } from '../../ports/ledger.ts'
+import type { SpanBeginning } from '../../domain/run-beginnings.ts'
 import { createAccumulators } from './accumulators.ts'
+import type { RestoredSpend } from './counter.ts'
 import { byExpiry, byLease, listed, opened } from './leases.ts'
 import type { Expired, Lease } from './leases.ts'
 import { createShelf } from './shelf.ts'
 
-/** Spend of one budget window that was settled before this process started. */
-export interface RestoredSpend {
-  /** Key of the accumulator, the window's name included. */
-  readonly key: string
-  readonly settled: number
-  /** Null for a lifetime budget. */
-  readonly windowEndMs: number | null
-}
-
 export interface MemoryLedger extends Ledger {
   readonly kind: 'memory'
-  /** Adds settled spend to its budgets. Called once per fact, before the first decision. */
-  restore(entries: readonly RestoredSpend[]): void
+  /** Adds settled spend to its budgets, and begins runs where they began. Called once per fact, before the first decision. */
+  restore(entries: readonly RestoredSpend[], spans?: readonly SpanBeginning[]): void
   /** Number of things kept, for tests of boundedness. */
   size(): number
 }
@@ -173,9 +166,10 @@ class InProcessLedger implements MemoryLedger {
 
   async ping(): Promise<void> {}
 
-  restore(entries: readonly RestoredSpend[]): void {
+  restore(entries: readonly RestoredSpend[], spans: readonly SpanBeginning[] = []): void {
     for (const [index, entry] of entries.entries()) assertRestoredSpend(`entries[${index}]`, entry)
     this.#accumulators.restore(entries, this.#clock.nowMs())
+    this.#accumulators.restoreSpans(spans)
   }
 
   size(): number {

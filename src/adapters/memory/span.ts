@@ -5,13 +5,14 @@
 import type { AccumulatorShape, Charge } from '../../domain/accumulator.ts'
 import { spanKeptUntilMs } from '../../domain/accumulator-geometry.ts'
 import { accumulatorName } from '../../domain/accumulator-name.ts'
+import type { SpanBeginning } from '../../domain/run-beginnings.ts'
 import type { Shelf } from './shelf.ts'
 import { limitInForce } from './verdict.ts'
 import type { LimitInForce, Verdict } from './verdict.ts'
 
 export interface Span {
   readonly beganMs: number
-  readonly inForce: LimitInForce
+  readonly inForce: LimitInForce | undefined
 }
 
 type SpanShape = Extract<AccumulatorShape, { kind: 'span' }>
@@ -46,4 +47,11 @@ export function beginSpan(spans: Spans, { accumulator }: SpanCharge, beganMs: nu
   const earlierMs = Math.min(beganMs, stored?.beganMs ?? nowMs)
   const keptUntilMs = spanKeptUntilMs(accumulator.shape, earlierMs, inForce.limit)
   if (keptUntilMs > nowMs) spans.put(name, { beganMs: earlierMs, inForce }, keptUntilMs)
+}
+
+/** A span that began before this process did. */
+export function restoreSpan(spans: Spans, { key, beganMs, keptUntilMs }: SpanBeginning): void {
+  const shape = { kind: 'span', keptMs: 1 } as const
+  const name = accumulatorName({ key, shard: 0, shape, limit: 0, limitVersion: 0 })
+  spans.put(name, { beganMs, inForce: undefined }, keptUntilMs)
 }

@@ -88,7 +88,7 @@ describe('a file of the wrong shape is refused at the place of the fault:', () =
     [
       'money and tokens',
       'budgets: [{name: b, key: [tenant], limit: {usd: "1", tokens: 1, period: day}}]',
-      'error P018 budgets.0.limit: exactly one of usd and tokens',
+      'error P018 budgets.0.limit: exactly one of usd, tokens and requests',
     ],
     [
       'unknown period',

@@ -22,17 +22,19 @@ import {
 const REPOSITORY = new URL('../../../', import.meta.url).pathname
 
 describe('a set as shipped', () => {
-  test.each(['policies', 'policies/examples/four-dimensions.yaml', 'policies/examples/team-budgets.yaml'])(
-    '%s loads without a warning, and every model it names has a price',
-    async (path) => {
-      const prices = await loadPrices([join(REPOSITORY, 'pricing')], { nowMs: Date.parse('2026-11-21T00:00:00Z') })
-      if (prices.kind === 'invalid') throw new Error('prices')
-      const knownModel: KnownModel = (provider, model) => prices.table.find(provider, model) !== undefined
-      const loaded = await loadPolicies({ paths: [join(REPOSITORY, path)], version: 1, builtin, knownModel })
-      expect(lines(loaded)).toEqual([])
-      expect(loaded.kind).toBe('loaded')
-    },
-  )
+  test.each([
+    'policies',
+    'policies/examples/agent-runs.yaml',
+    'policies/examples/four-dimensions.yaml',
+    'policies/examples/team-budgets.yaml',
+  ])('%s loads without a warning, and every model it names has a price', async (path) => {
+    const prices = await loadPrices([join(REPOSITORY, 'pricing')], { nowMs: Date.parse('2026-11-21T00:00:00Z') })
+    if (prices.kind === 'invalid') throw new Error('prices')
+    const knownModel: KnownModel = (provider, model) => prices.table.find(provider, model) !== undefined
+    const loaded = await loadPolicies({ paths: [join(REPOSITORY, path)], version: 1, builtin, knownModel })
+    expect(lines(loaded)).toEqual([])
+    expect(loaded.kind).toBe('loaded')
+  })
 
   test('README.md shows a set that loads', async () => {
     const readme = await readFile(join(REPOSITORY, 'policies/README.md'), 'utf8')
@@ -144,6 +146,7 @@ ${UPSTREAMS}`,
       types: ['at+jwt'],
       lifetimeMaxMs: 900_000,
       requireTokenId: false,
+      runHeader: false,
       map: {
         tenant: { from: { kind: 'value', value: 'acme' }, prefix: '', default: undefined },
         user: { from: { kind: 'claim', name: 'sub' }, prefix: 'idp:', default: 'nobody' },

@@ -32,6 +32,7 @@ async function verifierOf() {
       audiences: [BUILTIN_AUDIENCE],
       types: ['at+jwt'],
       requireTokenId: true,
+      runHeader: false,
       map: BUILTIN_CLAIM_MAP,
       lifetimeMaxMs: TOKEN_TTL_MAX_S * 1_000,
     }),

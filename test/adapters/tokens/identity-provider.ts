@@ -93,6 +93,7 @@ export function ruleOf(more: Partial<IssuerRule> = {}): IssuerRule {
     types: ['at+jwt', 'jwt'],
     lifetimeMaxMs: 24 * 3_600_000,
     requireTokenId: false,
+    runHeader: false,
     map: { user: { from: { kind: 'claim', name: 'sub' }, prefix: '', default: undefined } },
     ...more,
   }
