@@ -41,7 +41,8 @@ describe('the name of a run', () => {
   ])('%j is none, and the reason does not repeat it', (name, reason) => {
     const fault = runFault(name)
     expect(fault).toContain(reason)
-    if (name.length > 4) expect(fault).not.toContain(name)
+    // One or two characters stand in every sentence.
+    expect(name.length > 4 && fault?.includes(name)).toBe(false)
   })
 })
 

@@ -205,10 +205,9 @@ function holdsRuns(gateways: () => readonly RunningGateway[]): void {
       const id = refused.headers.get('x-request-id') ?? ''
       const [record] = await recordsOf(who.gateway.dataDir, { id })
       expect(record).toMatchObject({ type: 'auth_failed', dec: { field: 'x-tollgate-run', reason: 'run_malformed' } })
-      if (run.length > 3) {
-        expect(JSON.stringify([record, error])).not.toContain(JSON.stringify(run).slice(1, -1))
-        expect(who.gateway.log()).not.toContain(run)
-      }
+      // One that is a few characters long may stand in any text.
+      const seen = [JSON.stringify([record, error]), who.gateway.log()].filter((text) => text.includes(run))
+      expect(run.length > 3 && seen.length > 0).toBe(false)
     },
   )
 }

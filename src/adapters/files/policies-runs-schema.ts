@@ -1,7 +1,7 @@
 /**
  * `runs`: what one run of an agent may use, once and for all.
  */
-import { z } from 'zod'
+import type { z } from 'zod'
 import type { Dimension, RunRule } from '../../domain/policy.ts'
 import { key } from './policies-limits-schema.ts'
 import { match } from './policies-match.ts'
