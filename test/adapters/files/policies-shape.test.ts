@@ -108,17 +108,17 @@ describe('a file of the wrong shape is refused at the place of the fault:', () =
     [
       'time of day of an hour',
       'budgets: [{name: b, key: [tenant], limit: {usd: "1", period: hour, at: "06:00"}}]',
-      'a.yaml:6:74 error P018 budgets.0.limit.at: only a day, week or month begins at a time of day',
+      'a.yaml:6:72 error P018 budgets.0.limit.at: only a day, week or month begins at a time of day',
     ],
     [
       'time of day past midnight',
       'budgets: [{name: b, key: [tenant], limit: {usd: "1", period: day, at: "24:00"}}]',
-      'a.yaml:6:73 error P013 budgets.0.limit.at: a time of day from "00:00" to "23:59"',
+      'a.yaml:6:71 error P013 budgets.0.limit.at: a time of day from "00:00" to "23:59"',
     ],
     [
       'time of day as a number',
       'budgets: [{name: b, key: [tenant], limit: {usd: "1", period: day, at: 6}}]',
-      'a.yaml:6:73 error P010 budgets.0.limit.at: a time of day from "00:00" to "23:59"',
+      'a.yaml:6:71 error P010 budgets.0.limit.at: a time of day from "00:00" to "23:59"',
     ],
     [
       'first weekday of a month',
