@@ -32,13 +32,18 @@ export interface OpenCallRegistry extends OpenCalls {
   idle(): Promise<void>
 }
 
-interface Entry extends OpenCall {
+/** Owned by the registry, which changes it: every call passes here several times. */
+interface Entry {
+  readonly hold: Hold
   readonly halt: () => void
-  readonly owed: ReadonlySet<Store>
-  readonly isWritten: boolean
-  readonly write?: OwedRecord['write']
   readonly openedMs: number
-  readonly isTooOld: boolean
+  settled: readonly number[] | undefined
+  /** Which stores are still to be done with the call, and whether those that are have written it. */
+  readonly owes: Record<Store, boolean>
+  isWritten: boolean
+  /** What the log is owed, once it did not take it for long. */
+  write: OwedRecord['write'] | undefined
+  isTooOld: boolean
 }
 
 /** Finished holds that are remembered until somebody takes them: seconds of a busy node. The ledger forgets others by itself. */
@@ -52,27 +57,28 @@ export function createOpenCalls(now: () => number = () => performance.now()): Op
   const work = new Set<Promise<unknown>>()
   return {
     open(hold, halt) {
-      const owed = new Set<Store>(['ledger', 'audit'])
-      const openedMs = now()
-      calls.set(hold.id, { hold, halt, settled: undefined, owed, isWritten: true, openedMs, isTooOld: false })
+      const owes = { ledger: true, audit: true }
+      const [openedMs, isWritten, isTooOld] = [now(), true, false]
+      calls.set(hold.id, { hold, halt, openedMs, settled: undefined, owes, isWritten, write: undefined, isTooOld })
     },
     settling(id, amounts) {
       const call = calls.get(id)
-      if (call !== undefined) calls.set(id, { ...call, settled: amounts })
+      if (call !== undefined) call.settled = amounts
     },
     owe(id, write) {
       const call = calls.get(id)
-      if (call !== undefined) calls.set(id, { ...call, write })
+      if (call !== undefined) call.write = write
     },
     owed: () => [...calls.values()].flatMap(({ hold: { id }, write }) => (write === undefined ? [] : [{ id, write }])),
     done(id, store, isWritten) {
       const call = calls.get(id)
       if (call === undefined) return
-      const owed = new Set([...call.owed].filter((one) => one !== store))
-      const after = { ...call, owed, isWritten: call.isWritten && isWritten }
-      if (owed.size > 0) return void calls.set(id, after)
+      call.owes[store] = false
+      call.isWritten &&= isWritten
+      if (store === 'audit') call.write = undefined
+      if (call.owes.ledger || call.owes.audit) return
       calls.delete(id)
-      if (after.isWritten && finished.length < FINISHED_MAX) finished.push(call.hold)
+      if (call.isWritten && finished.length < FINISHED_MAX) finished.push(call.hold)
     },
     track(promise) {
       work.add(promise)
@@ -80,13 +86,12 @@ export function createOpenCalls(now: () => number = () => performance.now()): Op
       promise.then(forget, forget)
     },
     calls: () => [...calls.values()].map(({ hold, settled }) => ({ hold, settled })),
-    holds: () =>
-      [...calls.values()].filter(({ owed, isTooOld }) => owed.has('ledger') && !isTooOld).map(({ hold }) => hold),
+    holds: () => [...calls.values()].filter(({ owes, isTooOld }) => owes.ledger && !isTooOld).map(({ hold }) => hold),
     haltOver(ageMs) {
       const openedBefore = now() - ageMs
       const over = [...calls.values()].filter(({ openedMs, isTooOld }) => openedMs < openedBefore && !isTooOld)
       for (const call of over) {
-        calls.set(call.hold.id, { ...call, isTooOld: true })
+        call.isTooOld = true
         call.halt()
       }
       return over.length

@@ -41,6 +41,21 @@ describe('open calls', () => {
     expect(calls.takeFinished(10)).toEqual([])
   })
 
+  it('owe the log a record until it has it, also when the ledger is still to be done', () => {
+    const calls = createOpenCalls()
+    const write = async () => undefined
+    calls.open(hold('a'), () => undefined)
+    calls.owe('a', write)
+    calls.owe('unknown', write)
+    expect(calls.owed()).toEqual([{ id: 'a', write }])
+    calls.done('a', 'audit', true)
+    expect(calls.owed()).toEqual([])
+    expect(calls.count()).toBe(1)
+    calls.done('a', 'ledger', false)
+    expect(calls.count()).toBe(0)
+    expect(calls.takeFinished(10)).toEqual([])
+  })
+
   it('are all told to halt, and only those that are open', () => {
     const halted: string[] = []
     const calls = createOpenCalls()
