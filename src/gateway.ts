@@ -18,6 +18,7 @@ import type { Signed } from './ports/audit-log.ts'
 import { authenticate } from './steps/authenticate.ts'
 import { estimate, refine } from './steps/estimate.ts'
 import { reserve } from './steps/reserve.ts'
+import type { Refine } from './steps/reserve.ts'
 import { route } from './steps/route.ts'
 import type { Routed } from './steps/route.ts'
 import { settle, settleAtBound } from './steps/settle.ts'
@@ -97,7 +98,8 @@ async function decide(
   const limits = { outputTokensMax: access.outputTokensMax, nowMs: call.startedAtMs }
   const bound = estimate(ask, price, limits, world)
   if (bound.kind === 'refused') return { kind: 'refused', facts: known, refusal: bound }
-  return reserve({ ...known, estimate: bound }, (short, charges) => refine(known, bound, short, charges, world), world)
+  const counted: Refine = (short, charges, smallest) => refine({ ...known, smallest }, bound, short, charges, world)
+  return reserve({ ...known, estimate: bound }, counted, world)
 }
 
 /** Sends an admitted call on its way while its decision is being written; the first byte waits for both. */

@@ -100,7 +100,7 @@ function clears(edit: unknown): boolean {
 }
 
 /** Interleaved thinking may spend a budget above `max_tokens`: the larger is the bound. */
-function outputMaximum(fields: FieldReader): Pick<Ask, 'outputTokensMax' | 'outputTokensField'> {
+function outputMaximum(fields: FieldReader): Pick<Ask, 'outputTokensMax' | 'outputTokensField' | 'outputTokensLeast'> {
   const given = fields.integer('max_tokens', { min: 1, max: OUTPUT_TOKENS_MAX })
   if (fields.value('max_tokens') === undefined) fields.refuse('max_tokens', 'is required: a whole number, 1 or more.')
   const thinking = fields.object('thinking')
@@ -110,8 +110,12 @@ function outputMaximum(fields: FieldReader): Pick<Ask, 'outputTokensMax' | 'outp
     fields.refuse('thinking.budget_tokens', 'must be a whole number, 0 or more.')
     return { outputTokensMax: given }
   }
-  if (given === undefined || given >= budget) return { outputTokensMax: given, outputTokensField: 'max_tokens' }
-  return { outputTokensMax: budget, outputTokensField: 'thinking.budget_tokens' }
+  // The provider refuses a budget that is not below the maximum, and such a call is not made by lowering the maximum.
+  const least = budget > 0 ? { outputTokensLeast: budget + 1 } : {}
+  if (given === undefined || given >= budget) {
+    return { outputTokensMax: given, outputTokensField: 'max_tokens', ...least }
+  }
+  return { outputTokensMax: budget, outputTokensField: 'thinking.budget_tokens', ...least }
 }
 
 /** Fast mode has a price list of its own, so it is a tier here. */

@@ -22,6 +22,8 @@ const SERVICE_TIERS = ['auto', 'default', 'flex', 'scale', 'priority', 'fast', '
 /** Tools that the caller runs itself; every other type runs at the provider and costs more than its tokens. */
 const CALLER_TOOLS: ReadonlySet<string> = new Set(['function', 'custom'])
 
+const MAXIMUM_NAMES = ['max_completion_tokens', 'max_tokens'] as const
+
 /** Fields that bring in stored content of a size unknown here. */
 const STORED_CONTENT = ['previous_response_id', 'conversation', 'prompt', 'container'] as const
 
@@ -192,11 +194,23 @@ export function forwardChat(ask: Ask, wanted: Splice): Uint8Array {
   if (object.kind === 'fault') throw new TypeError('forward: the body is not the object that was parsed')
   const edits: Edit[] = []
   if (wanted.model !== ask.model) edits.push(setMember(object, 'model', JSON.stringify(wanted.model)))
-  if (wanted.outputTokensMax !== undefined) {
-    edits.push(setMember(object, 'max_completion_tokens', String(wanted.outputTokensMax)))
-  }
+  if (wanted.outputTokensMax !== undefined) edits.push(...setMaximum(ask.body, object, wanted.outputTokensMax))
   if (wantsUsage) edits.push(includeUsage(ask.body, object))
   return splice(ask.body, edits)
+}
+
+/**
+ * The maximum goes where the caller put one, since older models know only the older name, and newer ones only the newer.
+ * Where it gave both, which one counts is the provider's choice: neither is raised.
+ */
+function setMaximum(body: Uint8Array, object: ScannedObject, tokens: number): readonly Edit[] {
+  const edits = MAXIMUM_NAMES.flatMap((key) => {
+    const member = object.members.find((candidate) => candidate.key === key)
+    if (member === undefined) return []
+    const given: unknown = parseJsonBytes(body, member.valueStart, member.valueEnd)
+    return typeof given === 'number' ? [setMember(object, key, String(Math.min(given, tokens)))] : []
+  })
+  return edits.length > 0 ? edits : [setMember(object, 'max_completion_tokens', String(tokens))]
 }
 
 /** Sets `stream_options.include_usage` and keeps the caller's other stream options, such as `include_obfuscation`. */

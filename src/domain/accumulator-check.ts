@@ -6,6 +6,7 @@ import { ACCUMULATORS_MAX } from './accumulator.ts'
 import type { Accumulator, AccumulatorShape, Charge } from './accumulator.ts'
 import { HORIZON_MS } from './accumulator-geometry.ts'
 import { accumulatorName } from './accumulator-name.ts'
+import type { Fit } from './fit.ts'
 import type { Hold, ReservationId, ReservationRequest } from './reservation.ts'
 
 /** Number of virtual shards; part of every key, so it never changes. */
@@ -99,9 +100,10 @@ export function assertAccumulator(field: string, accumulator: Accumulator): void
 }
 
 /** Texts for errors are made only for a charge that is at fault: every call passes through here. */
-function assertCharge(index: number, { accumulator, amount }: Charge): void {
+function assertCharge(index: number, charge: Charge): void {
+  const { accumulator, amount } = charge
   if (!sound.has(accumulator)) assertAccumulator(`charges[${index}].accumulator`, accumulator)
-  const isOne = accumulator.shape.kind === 'concurrency' || accumulator.shape.kind === 'span'
+  const isOne = takesOne(charge)
   if (isOne ? amount === 1 : Number.isSafeInteger(amount) && amount >= 0) return
   assertWhole(`charges[${index}].amount`, amount, isOne ? { min: 1, max: 1 } : { min: 0 })
 }
@@ -125,6 +127,23 @@ export function assertReservation(request: ReservationRequest): void {
     const name = accumulatorName(charge.accumulator)
     if (seen.has(name)) fail(`charges[${index}].accumulator.key`, `${name} is charged twice: add the amounts up`)
     seen.add(name)
+  }
+  if (request.fit !== undefined) assertFit(request.fit, request.charges)
+}
+
+/** A place, or the time of a span, is taken whole or not at all. */
+function takesOne({ accumulator: { shape } }: Charge): boolean {
+  return shape.kind === 'concurrency' || shape.kind === 'span'
+}
+
+function assertFit({ asked, least, terms }: Fit, charges: readonly Charge[]): void {
+  assertWhole('fit.least', least, { min: 1 })
+  assertWhole('fit.asked', asked, { min: least })
+  assertWhole('fit.terms.length', terms.length, { min: charges.length, max: charges.length })
+  for (const [index, { base, perToken }] of terms.entries()) {
+    const charge = charges[index]
+    assertWhole(`fit.terms[${index}].base`, base, { min: charge !== undefined && takesOne(charge) ? 1 : 0 })
+    assertWhole(`fit.terms[${index}].perToken`, perToken, { min: 0 })
   }
 }
 

@@ -31,6 +31,8 @@ export interface Ask {
   readonly outputTokensMax: number | undefined
   /** The field that maximum stands in, for refusals of it. */
   readonly outputTokensField?: string | undefined
+  /** Other fields ask for so much thinking that the provider refuses a maximum below this; undefined when none does. */
+  readonly outputTokensLeast?: number | undefined
   /** Bytes of text the answer is predicted to have: what does not match is billed as output that nobody sees. */
   readonly predictedBytes?: number | undefined
   /** Whether the provider may summarise the context first: it then reads it once more and writes an answer more. */

@@ -33,6 +33,8 @@ export interface PlannedCharge extends Charge {
   readonly basis: 'upper' | 'expected'
   /** What everything drawn is multiplied by; 1 for all but weighted limits. */
   readonly weight?: number | undefined
+  /** Whether an answer may be made shorter to fit into what is left. */
+  readonly fit?: boolean | undefined
 }
 
 interface Where {
@@ -152,6 +154,7 @@ function newCharge({ rule, key, weight, nowMs, version }: Charging): PlannedChar
     timeZone: 'timeZone' in rule ? rule.timeZone : undefined,
     basis: shape.kind === 'budget' ? 'upper' : 'expected',
     weight,
+    fit: 'fit' in rule ? rule.fit : undefined,
   }
 }
 

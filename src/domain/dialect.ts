@@ -9,7 +9,7 @@ import type { Usage } from './usage.ts'
 export interface Splice {
   /** The provider's own name of the model. */
   readonly model: string
-  /** Maximum of output tokens to set when the caller gave none; undefined leaves the body alone. */
+  /** Maximum of output tokens to set, in place of the caller's own if it gave one; undefined leaves the body alone. */
   readonly outputTokensMax: number | undefined
   /** Ask for usage in the stream although the caller did not. */
   readonly includeUsage: boolean

@@ -23,6 +23,14 @@ export interface Estimate {
   readonly outputTokensMax: number
   /** True when the caller gave no maximum and the gateway set one. */
   readonly outputMaxInjected: boolean
+  /** The maximum before it was made smaller to fit what is left; absent when it was not. */
+  readonly outputTokensAsked?: number | undefined
+}
+
+/** The maximum that the gateway sets upstream; undefined when the caller's own stands. */
+export function maximumSet(estimate: Estimate): number | undefined {
+  const { outputMaxInjected, outputTokensAsked, outputTokensMax } = estimate
+  return outputMaxInjected || outputTokensAsked !== undefined ? outputTokensMax : undefined
 }
 
 /** Tokens a provider adds on its own (framing, hidden prompts), measured over current models; tools bring far more. */
@@ -32,8 +40,8 @@ const OVERHEAD_TOKENS_WITH_TOOLS = 1_024
 /** Output that is asked for when the caller gives no maximum: enough for long answers, far from a model's whole window. */
 export const OUTPUT_TOKENS_DEFAULT = 16_384
 
-/** A smaller injected maximum would cut answers off rather than bound them. */
-const OUTPUT_TOKENS_FLOOR = 256
+/** A smaller maximum would cut answers off rather than bound them: the gateway sets none. */
+export const OUTPUT_TOKENS_FLOOR = 256
 
 /** A typical picture; its bound is the model's largest. */
 const IMAGE_TOKENS_EXPECTED = 1_000

@@ -59,6 +59,11 @@ export function addUsd(left: NanoUsd, right: NanoUsd): NanoUsd {
   return toNanoUsd(left + right)
 }
 
+/** The smaller of two amounts. */
+export function minUsd(left: NanoUsd, right: NanoUsd): NanoUsd {
+  return left < right ? left : right
+}
+
 /** The larger of two amounts. */
 export function maxUsd(left: NanoUsd, right: NanoUsd): NanoUsd {
   return left > right ? left : right

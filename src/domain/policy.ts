@@ -101,6 +101,8 @@ export interface LimitRule {
   /** Multiplies every charge by the weight of the caller's classification. */
   readonly weighByClassification: boolean
   readonly onLedgerError: OnLedgerError
+  /** Whether an answer may be made shorter to fit into what is left of it. */
+  readonly fit?: boolean | undefined
   readonly message: string | undefined
 }
 
@@ -130,6 +132,8 @@ export interface BudgetRule extends Calendar {
   /** Nano-USD, tokens or calls. */
   readonly amount: number
   readonly onLedgerError: OnLedgerError
+  /** As a limit's. */
+  readonly fit?: boolean | undefined
   readonly message: string | undefined
 }
 

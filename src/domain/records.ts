@@ -69,6 +69,7 @@ function estimated(facts: Facts): Members | undefined {
   const { estimate, ask } = facts
   if (estimate === undefined || ask === undefined) return undefined
   return {
+    asked: estimate.outputTokensAsked,
     basis: estimate.method,
     in: estimate.inputTokens.upper,
     injected: estimate.outputMaxInjected,

@@ -2,6 +2,7 @@
  * A reservation is held, then settled, voided or expired. It is named by its caller, so every step is safe to repeat.
  */
 import type { AccumulatorState, Charge } from './accumulator.ts'
+import type { Fit } from './fit.ts'
 
 /** `<call id>.<attempt>`: each upstream attempt reserves for itself, because each may be billed. */
 export type ReservationId = string
@@ -26,6 +27,8 @@ export interface ReservationRequest {
   readonly leaseMs: number
   /** Origin of the audit log that records the call: it accounts for the hold when nobody settled it in time. */
   readonly owner: string
+  /** Lets the ledger hold less, for a shorter answer, where the whole has no room. */
+  readonly fit?: Fit | undefined
 }
 
 /** Everything a later settle needs to know of a hold. Plain data: it survives JSON. */
@@ -79,7 +82,14 @@ export interface Shortfall {
 
 export type ReserveOutcome =
   /** All charges are held. `states` are as read before them, one per charge. */
-  | { readonly kind: 'held'; readonly hold: Hold; readonly states: readonly AccumulatorState[] }
+  | {
+      readonly kind: 'held'
+      /** Its amounts are those of the granted answer. */
+      readonly hold: Hold
+      readonly states: readonly AccumulatorState[]
+      /** For a request with `fit`: the maximum of output tokens for one choice that is held for. */
+      readonly granted?: number
+    }
   /** None is: every accumulator without room is listed, the others are untouched. */
   | { readonly kind: 'refused'; readonly shortfalls: readonly Shortfall[] }
   /** The id is known. `held`: the first answer stands. Otherwise the call must not go on. */

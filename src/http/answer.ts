@@ -1,5 +1,7 @@
 import type { ServerResponse } from 'node:http'
 import type { Dialect, RefusalContext } from '../domain/dialect.ts'
+import { maximumSet } from '../domain/estimate.ts'
+import type { Estimate } from '../domain/estimate.ts'
 import { formatUsd } from '../domain/money.ts'
 import type { Refusal } from '../domain/refusal.ts'
 import type { Outcome } from '../gateway.ts'
@@ -20,6 +22,7 @@ export async function writeOutcome(
   const headers = {
     ...outcome.headers,
     ...limitHeaders(outcome.facts, dialect.family),
+    ...maximumHeader(outcome.facts.estimate),
     'x-request-id': context.requestId,
     'request-id': context.requestId,
   }
@@ -40,6 +43,12 @@ export async function writeOutcome(
     response.destroy(error instanceof Error ? error : undefined)
   }
   await outcome.relay(createStreamSink(response, dialect.keepAlive))
+}
+
+/** Tells a caller that its answer has a maximum which it did not ask for. */
+function maximumHeader(estimate: Estimate): Readonly<Record<string, string>> {
+  const tokens = maximumSet(estimate)
+  return tokens === undefined ? {} : { 'x-tollgate-output-granted': String(tokens) }
 }
 
 /** Writes a refusal in the caller's dialect; a caller that has left gets nothing. */

@@ -60,17 +60,23 @@ export function estimate(
  * is not to be had soon, or even an empty prompt would not fit what is short.
  */
 export async function refine(
-  facts: { readonly ask: Ask; readonly price: ModelPrice; readonly call: Pick<Call, 'startedAtMs'> },
+  facts: {
+    readonly ask: Ask
+    readonly price: ModelPrice
+    readonly call: Pick<Call, 'startedAtMs'>
+    /** The bound of the shortest answer that would do; without it the answer stays as long as it is. */
+    readonly smallest?: Estimate
+  },
   bound: Estimate,
   shortfalls: readonly Shortfall[],
   charges: readonly ShortCharge[],
   world: { readonly counter: TokenCounter },
 ): Promise<Estimated | undefined> {
-  const { ask, price: model } = facts
+  const { ask, price: model, smallest = bound } = facts
   const { encoding, certainty } = model.tokenizer
   if (bound.method !== 'bytes' || encoding === undefined || certainty === 'measured') return undefined
   const nowMs = facts.call.startedAtMs
-  if (!couldFit(floorOf(ask, model, bound, nowMs), bound, shortfalls, charges)) return undefined
+  if (!couldFit(floorOf(ask, model, smallest, nowMs), bound, shortfalls, charges)) return undefined
   const texts = ask.texts()
   const counted = await world.counter.count(texts, encoding)
   if (counted === undefined) return undefined
@@ -90,7 +96,7 @@ export async function refine(
   return refined.kind === 'estimated' ? refined : undefined
 }
 
-/** The least that exact counting could bring an estimate down to: no text at all, the same output. */
+/** The least that exact counting could bring an estimate down to: no text at all, the output of the bound. */
 export interface Floor {
   readonly inputTokens: number
   readonly outputTokens: number

@@ -1,121 +1,71 @@
-import { planCharges } from '../domain/charges.ts'
 import type { PlannedCharge } from '../domain/charges.ts'
 import type { Decision, Facts } from '../domain/decision.ts'
 import type { Estimate } from '../domain/estimate.ts'
-import { faultOf, LedgerUnavailable } from '../domain/failures.ts'
-import { LEDGER_FAULTS } from '../domain/ledger-fault.ts'
-import type { LedgerFault } from '../domain/ledger-fault.ts'
-import { refuse } from '../domain/refusal.ts'
-import type { Refusal } from '../domain/refusal.ts'
-import { LEASE_MS, localId } from '../domain/reservation.ts'
-import type { ReserveOutcome, Shortfall } from '../domain/reservation.ts'
+import { affordableTokens, fitted } from '../domain/fit.ts'
+import type { Shortfall } from '../domain/reservation.ts'
 import { refuseForShortfalls } from '../domain/shortfall.ts'
-import type { World } from '../ports.ts'
-import { persist } from './settle/persist.ts'
+import { grantsOf } from './estimate/grants.ts'
+import type { Grants } from './estimate/grants.ts'
+import { attempt, ledgerAway, shorten, undo } from './reserve/attempt.ts'
+import type { Attempt, Estimated, Reserving, Shortening } from './reserve/attempt.ts'
 
-/** Facts with everything that a reservation is made from. */
-export type Estimated = Facts & Required<Pick<Facts, 'identity' | 'ask' | 'target' | 'price' | 'estimate'>>
-
-type Reserving = Pick<World, 'ledger' | 'clock' | 'events' | 'openCalls' | 'timer'> & {
-  readonly auditLog: Pick<World['auditLog'], 'origin'>
-}
-
-/** A ledger whose clock moved past a calendar edge answers `stale` once; a second time something is wrong with a clock. */
-const STALE_RETRIES = 1
-
-interface Attempt {
-  readonly charges: readonly PlannedCharge[]
-  readonly outcome: ReserveOutcome
-  /** The instant whose windows were charged: by our own clock, or by the ledger's when that found ours stale. */
-  readonly nowMs: number
-}
+/**
+ * A tighter estimate by counting, or undefined when there is none. `smallest` is the estimate of the shortest answer that
+ * would do: when even that has no room whatever the text counts, nothing is counted.
+ */
+export type Refine = (
+  shortfalls: readonly Shortfall[],
+  charges: readonly PlannedCharge[],
+  smallest: Estimate,
+) => Promise<Estimate | undefined>
 
 /**
  * Policies and estimate -> decision. One atomic reservation over every limit and budget the call touches; when one has
- * no room, none is charged. `refine` gives a tighter estimate, or undefined when there is none: it is asked only when
- * the first one found a budget short, so an ordinary call never pays for a tokenizer.
+ * no room, none is charged, and one smaller reservation is tried: with the text counted, and with a shorter answer where
+ * all rules that are short have room made for them so. An ordinary call pays for neither.
  */
-export async function reserve(
-  facts: Estimated,
-  refine: (shortfalls: readonly Shortfall[], charges: readonly PlannedCharge[]) => Promise<Estimate | undefined>,
-  world: Reserving,
-): Promise<Decision> {
-  const first = await attempt(facts, world)
+export async function reserve(facts: Estimated, refine: Refine, world: Reserving): Promise<Decision> {
+  const first = await attempt(facts, world, { turn: 0 })
   if (first.kind === 'refused') return { kind: 'refused', facts, refusal: first }
   if (first.outcome.kind !== 'refused') return conclude(facts, first, world)
-  const tighter = await refine(first.outcome.shortfalls, first.charges)
-  if (tighter === undefined) return conclude(facts, first, world)
-  const refined = { ...facts, estimate: tighter }
-  const second = await attempt(refined, world)
-  if (second.kind === 'refused') return { kind: 'refused', facts: refined, refusal: second }
-  return conclude(refined, second, world)
+  const shortening = shorteningOf(facts, first, first.outcome.shortfalls)
+  const next = await smaller(facts, { ...first, shortening }, first.outcome.shortfalls, refine)
+  if (next === undefined) return conclude(facts, { ...first, shortening }, world)
+  const second = await attempt(next.facts, world, { turn: 1, grants: next.grants })
+  if (second.kind === 'refused') return { kind: 'refused', facts: next.facts, refusal: second }
+  return conclude(next.facts, second, world)
 }
 
-async function attempt(facts: Estimated, world: Reserving): Promise<(Attempt & { kind: 'tried' }) | Refusal> {
-  let nowMs = world.clock.nowMs()
-  for (let retry = 0; ; retry += 1) {
-    const planned = planCharges(facts.policy, facts.identity, facts.ask, facts.target, facts.estimate, nowMs)
-    if (planned.kind === 'refused') return planned
-    const outcome = await ask(facts, planned.charges, world)
-    if (outcome.kind === 'failed') return outcome.refusal
-    if (outcome.kind !== 'stale' || retry >= STALE_RETRIES) {
-      return { kind: 'tried', charges: planned.charges, outcome, nowMs }
-    }
-    nowMs = outcome.nowMs
-  }
-}
-
-async function ask(
+/** How the answer may be shortened; undefined when it may not be, or when that would not help every rule that is short. */
+function shorteningOf(
   facts: Estimated,
-  charges: readonly PlannedCharge[],
-  world: Reserving,
-): Promise<ReserveOutcome | { readonly kind: 'failed'; readonly refusal: Refusal }> {
-  const id = reservationId(facts)
-  try {
-    return await world.ledger.reserve({ id, charges, leaseMs: LEASE_MS, owner: world.auditLog.origin })
-  } catch (error) {
-    world.events.ledgerFailed('reserve', error)
-    // Nothing is undone of what certainly did not happen: a store that is away is spared a storm of voids.
-    if (!(error instanceof LedgerUnavailable) || error.maybeDone) undo(facts, charges, world)
-    const local = error instanceof LedgerUnavailable ? await askLocally(facts, charges, world) : undefined
-    if (local === undefined) return { kind: 'failed', refusal: ledgerAway(faultOf(error)) }
-    return local.kind === 'refused' ? { kind: 'failed', refusal: shareUsedUp(charges, local.shortfalls) } : local
-  }
+  { charges }: Attempt,
+  shortfalls: readonly Shortfall[],
+): Shortening | undefined {
+  if (!shortfalls.every(({ index }) => charges[index]?.fit === true)) return undefined
+  const grants = grantsFor(facts)
+  return grants && shorten(facts, charges, grants)
 }
 
-/** What this node decides on its own; undefined when a rule of the call gives no share while the ledger is away. */
-async function askLocally(
+function grantsFor({ ask, price, estimate, call }: Estimated): Grants | undefined {
+  return grantsOf(ask, price, estimate, call.startedAtMs)
+}
+
+/** What is tried when the whole found no room; undefined when nothing smaller could find any. */
+async function smaller(
   facts: Estimated,
-  charges: readonly PlannedCharge[],
-  world: Reserving,
-): Promise<ReserveOutcome | undefined> {
-  const id = localId(reservationId(facts))
-  return world.ledger.reserveLocally?.({ id, charges, leaseMs: LEASE_MS, owner: world.auditLog.origin })
-}
-
-/** Not a 429: the caller is within its limits, but the rest of them is out of reach for now. */
-function shareUsedUp(charges: readonly PlannedCharge[], shortfalls: readonly Shortfall[]): Refusal {
-  const rules = [...new Set(shortfalls.map(({ index }) => charges[index]?.rule ?? ''))]
-  const message = `The ledger is away, and what this gateway may give of ${rules.join(', ')} meanwhile is used up. Try again shortly.`
-  return refuse('ledger_unavailable', message, { reason: 'local_share', also: rules })
-}
-
-/**
- * A reserve whose answer is not known may have happened, or may still happen: it is voided until the ledger says so, and
- * one that arrives after that is refused there. Nobody waits for it but shutdown.
- */
-function undo(facts: Estimated, charges: readonly PlannedCharge[], world: Reserving): void {
-  const write = () => world.ledger.void({ id: reservationId(facts), charges, owner: world.auditLog.origin })
-  world.openCalls.track(persist({ callId: facts.call.id, store: 'ledger', write }, world))
-}
-
-function reservationId(facts: Estimated): string {
-  return `${facts.call.id}.1`
-}
-
-function ledgerAway(fault: LedgerFault): Refusal {
-  const message = `Limits and budgets cannot be checked right now: ${LEDGER_FAULTS[fault]}. Try again shortly.`
-  return refuse('ledger_unavailable', message, { reason: fault })
+  { charges, shortening }: Attempt,
+  shortfalls: readonly Shortfall[],
+  refine: Refine,
+): Promise<{ readonly facts: Estimated; readonly grants: Grants | undefined } | undefined> {
+  const smallest = shortening?.grants.at(shortening.grants.least) ?? facts.estimate
+  const tighter = await refine(shortfalls, charges, smallest)
+  if (tighter !== undefined) {
+    const refined = { ...facts, estimate: tighter }
+    return { facts: refined, grants: shortening && grantsFor(refined) }
+  }
+  if (shortening === undefined || affordableTokens(shortening.fit, shortfalls) === undefined) return undefined
+  return { facts, grants: shortening.grants }
 }
 
 function conclude(facts: Estimated, attempted: Attempt, world: Reserving): Decision {
@@ -123,20 +73,33 @@ function conclude(facts: Estimated, attempted: Attempt, world: Reserving): Decis
   switch (outcome.kind) {
     case 'held': {
       const readAtMs = Math.floor(outcome.hold.atUs / 1_000)
-      const known = { ...facts, charges, states: outcome.states, readAtMs }
+      const known = { ...facts, charges, states: outcome.states, readAtMs, ...shortened(attempted, outcome.granted) }
       return { kind: 'admitted', facts: known, hold: outcome.hold }
     }
     case 'refused': {
-      const refusal = refuseForShortfalls(charges, outcome.shortfalls, nowMs)
+      const refusal = refuseForShortfalls(leastOf(attempted), outcome.shortfalls, nowMs)
       return { kind: 'refused', facts: { ...facts, ...short(charges, outcome.shortfalls), readAtMs: nowMs }, refusal }
     }
     case 'duplicate':
     case 'stale':
       // A repeat is known when a command was sent again over a new connection: whatever the first one did is undone.
-      if (outcome.kind === 'duplicate') undo(facts, charges, world)
+      if (outcome.kind === 'duplicate') undo(facts, attempted, world)
       world.events.ledgerFailed('reserve', new Error(`unexpected answer: ${outcome.kind}`))
       return { kind: 'refused', facts: { ...facts, charges }, refusal: ledgerAway('unexpected') }
   }
+}
+
+/** What an admitted call is taken for when its answer was made shorter. */
+function shortened({ charges, shortening }: Attempt, granted: number | undefined): Pick<Facts, 'charges' | 'estimate'> {
+  if (shortening === undefined || granted === undefined || granted === shortening.grants.asked) return {}
+  return { charges: fitted(charges, shortening.fit, granted), estimate: shortening.grants.at(granted) }
+}
+
+/** What the call needs at least: a rule that lets answers be shortened refuses only what no shorter one would cure. */
+function leastOf({ charges, shortening }: Attempt): readonly PlannedCharge[] {
+  if (shortening === undefined) return charges
+  const least = fitted(charges, shortening.fit, shortening.grants.least)
+  return charges.map((charge, index) => (charge.fit === true ? (least[index] ?? charge) : charge))
 }
 
 /** A refusal reports the accumulators that are short, with what the ledger read there. */

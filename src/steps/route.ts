@@ -1,4 +1,5 @@
 import type { Admitted } from '../domain/decision.ts'
+import { maximumSet } from '../domain/estimate.ts'
 import { refuse } from '../domain/refusal.ts'
 import type { Refusal } from '../domain/refusal.ts'
 import type { Ending, EndingWord } from '../domain/settlement.ts'
@@ -68,7 +69,7 @@ function send(input: Route): Promise<UpstreamReply> {
   const { facts } = input.admitted
   const body = input.dialect.forward(facts.ask, {
     model: facts.target.model,
-    outputTokensMax: facts.estimate.outputMaxInjected ? facts.estimate.outputTokensMax : undefined,
+    outputTokensMax: maximumSet(facts.estimate),
     includeUsage: facts.ask.stream && !facts.ask.wantsStreamUsage,
   })
   return input.world.upstreams.send({

@@ -46,6 +46,16 @@ const KINDS = POOL.map((_, index) => index)
 /** Of these a call takes exactly one. */
 const ONE_EACH: ReadonlySet<number> = new Set([2, 8])
 
+/** Leave to hold less; one term for each kind of the pool. */
+const fit = fc.record({
+  asked: fc.integer({ min: 5, max: 40 }),
+  least: fc.integer({ min: 1, max: 5 }),
+  terms: fc.array(
+    fc.record({ base: fc.nat(6), perToken: fc.nat(3), mayShorten: fc.constantFrom(true, true, true, false) }),
+    { minLength: KINDS.length, maxLength: KINDS.length },
+  ),
+})
+
 const step = fc.oneof(
   {
     weight: 6,
@@ -59,6 +69,7 @@ const step = fc.oneof(
       leaseMs: fc.constantFrom(1_000, 90_000, 7_000_000),
       // Now and then a gateway whose clock is an hour behind.
       behindMs: fc.constantFrom(0, 0, 0, 0, 0, 0, 0, 0, 0, HOUR),
+      fit: fc.option(fit, { freq: 2, nil: undefined }),
     }),
   },
   { weight: 1, arbitrary: fc.record({ do: fc.constant('repeat' as const), which: fc.nat() }) },
@@ -75,8 +86,8 @@ const step = fc.oneof(
   { weight: 2, arbitrary: fc.record({ do: fc.constant('void' as const), which: fc.nat() }) },
   { weight: 1, arbitrary: fc.record({ do: fc.constant('voidUnknown' as const) }) },
   { weight: 1, arbitrary: fc.record({ do: fc.constant('extend' as const), which: fc.nat() }) },
-  { weight: 2, arbitrary: fc.record({ do: fc.constant('reap' as const) }) },
-  { weight: 2, arbitrary: fc.record({ do: fc.constant('reassert' as const), which: fc.nat() }) },
+  { weight: 3, arbitrary: fc.record({ do: fc.constant('reap' as const) }) },
+  { weight: 4, arbitrary: fc.record({ do: fc.constant('reassert' as const), which: fc.nat() }) },
   { weight: 1, arbitrary: fc.record({ do: fc.constant('release' as const), which: fc.nat() }) },
   { weight: 1, arbitrary: fc.record({ do: fc.constant('lose' as const) }) },
   {
@@ -92,6 +103,7 @@ type Step = typeof step extends fc.Arbitrary<infer Value> ? Value : never
 
 const EVERY_ANSWER = [
   ['held'],
+  ['held', 'shortened'],
   ['refused'],
   ['stale'],
   ['duplicate', 'held'],
@@ -108,10 +120,13 @@ const EVERY_ANSWER = [
   ['known', 'settled'],
 ].map((answer) => JSON.stringify(answer))
 
+const NO_TERM = { base: 0, perToken: 0, mayShorten: false }
+
 /** The kind of an answer and the state it names. */
 function pick(answer: unknown): readonly unknown[] {
   if (typeof answer !== 'object' || answer === null || !('kind' in answer)) return []
   if ('state' in answer) return [answer.kind, answer.state]
+  if ('isShortened' in answer) return answer.isShortened === true ? [answer.kind, 'shortened'] : [answer.kind]
   return 'before' in answer ? [answer.kind, answer.before] : [answer.kind]
 }
 
@@ -155,7 +170,8 @@ class Story {
     if (one.do === 'void') return this.#ledger.void(request)
     if (one.do === 'release') return this.#ledger.release([request])
     if (one.do === 'extend') return this.#ledger.extend([request], 50_000)
-    const hold = this.#holds.get(request.id) ?? { ...request, atUs: 0, marks: [] }
+    const { fit: _, ...plain } = request
+    const hold = this.#holds.get(request.id) ?? { ...plain, atUs: 0, marks: [] }
     if (one.do === 'reassert') return this.#ledger.reassert(hold, 50_000)
     const actual = request.charges.map((_, index) => one.actual[index] ?? 0)
     return this.#ledger.settle(hold, actual, { force: one.force, note: one.note })
@@ -177,16 +193,21 @@ class Story {
       if (!made) throw new Error(`no kind ${kind}`)
       return { accumulator: { ...made, limitVersion: one.version }, amount: ONE_EACH.has(kind) ? 1 : one.amount }
     })
+    const terms = one.kinds.map((kind, index) =>
+      ONE_EACH.has(kind) ? { base: 1, perToken: 0, mayShorten: false } : (one.fit?.terms[index] ?? NO_TERM),
+    )
     const request = {
       id: `id-${this.#requests.length}`,
       charges,
+      fit: one.fit && { ...one.fit, terms },
       leaseMs: one.leaseMs,
       owner: OWNERS[this.#requests.length % 3 === 0 ? 1 : 0] ?? '',
     }
     this.#requests.push(request)
     const outcome = await this.#ledger.reserve(request)
-    if (outcome.kind === 'held') this.#holds.set(request.id, outcome.hold)
-    return outcome
+    if (outcome.kind !== 'held') return outcome
+    this.#holds.set(request.id, outcome.hold)
+    return { ...outcome, isShortened: outcome.granted !== undefined && outcome.granted !== one.fit?.asked }
   }
 
   async #voidUnknown(): Promise<unknown> {

@@ -1,5 +1,6 @@
 import { openMemory, openRedis } from '../support/ledgers.ts'
 import { ledgerExpiryContract } from './ledger-expired.ts'
+import { ledgerFitContract } from './ledger-fit.ts'
 import { ledgerLossContract } from './ledger-lost.ts'
 import { ledgerRunContract } from './ledger-runs.ts'
 import { ledgerTimeContract } from './ledger-time.ts'
@@ -13,6 +14,7 @@ const CONTRACTS = [
   ledgerWindowContract,
   ledgerExpiryContract,
   ledgerRunContract,
+  ledgerFitContract,
 ] as const
 
 for (const contract of CONTRACTS) {

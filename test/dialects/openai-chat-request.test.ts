@@ -270,6 +270,32 @@ describe('parse', () => {
 })
 
 describe('forward', () => {
+  it.each([
+    ['none', {}, { max_completion_tokens: 300 }],
+    ['the newer name', { max_completion_tokens: 900 }, { max_completion_tokens: 300 }],
+    ['the older name', { max_tokens: 900 }, { max_tokens: 300 }],
+    ['a power of ten', { max_tokens: 1e6 }, { max_tokens: 300 }],
+    ['both names', { max_completion_tokens: 100, max_tokens: 900 }, { max_completion_tokens: 100, max_tokens: 300 }],
+    [
+      'the newer name, and null',
+      { max_completion_tokens: 900, max_tokens: null },
+      { max_completion_tokens: 300, max_tokens: null },
+    ],
+    [
+      'the older name, and null',
+      { max_completion_tokens: null, max_tokens: 900 },
+      { max_completion_tokens: null, max_tokens: 300 },
+    ],
+  ])('lowers the maximum where it stands, raises none and adds no second one: %s', (_, given, sent) => {
+    const {
+      max_tokens: _older,
+      max_completion_tokens: _newer,
+      ...rest
+    } = { max_tokens: 0, max_completion_tokens: 0, ...base }
+    const text = forward({ ...rest, ...given }, { outputTokensMax: 300 })
+    expect(JSON.parse(text)).toEqual({ ...rest, ...sent })
+  })
+
   const forward = (body: Buffer | object | string, splice: object) => {
     const ask = parsed(openaiChat, body)
     const wanted = { model: ask.model, outputTokensMax: undefined, includeUsage: false, ...splice }

@@ -149,9 +149,9 @@ function limitRules(limit: LimitText, { classification, onLedgerError }: Common)
     ...rates,
     ...(concurrent === undefined
       ? []
-      : [{ unit: 'concurrent', shape: { kind: 'concurrent', amount: concurrent } } as const]),
+      : [{ unit: 'concurrent', shape: { kind: 'concurrent', amount: concurrent }, fit: false } as const]),
   ]
-  return counters.map(({ unit, shape }) => ({
+  return counters.map(({ unit, shape, fit }) => ({
     name,
     id: ruleId({
       kind: 'limit',
@@ -167,15 +167,16 @@ function limitRules(limit: LimitText, { classification, onLedgerError }: Common)
     shape,
     weighByClassification: weigh === 'classification',
     onLedgerError: limit.on_ledger_error ?? onLedgerError,
+    fit,
     message: enforce.message,
   }))
 }
 
 function budgetRule(budget: BudgetText, { classification, onLedgerError }: Common): BudgetRule {
-  const { name, key, limit, message } = budget
+  const { name, key, limit, fit, message } = budget
   const id = ruleId({ kind: 'budget', name, key, unit: limit.unit, period: limit.period })
   const match = compileMatch(budget.match, classification)
-  return { name, id, match, key, ...limit, onLedgerError: budget.on_ledger_error ?? onLedgerError, message }
+  return { name, id, match, key, ...limit, fit, onLedgerError: budget.on_ledger_error ?? onLedgerError, message }
 }
 
 function runRules({ name, match, key, limit, message }: RunText, classification: Classification): readonly RunRule[] {

@@ -27,6 +27,7 @@ const UNIT_NAMES = ['requests', 'tokens', 'inputTokens', 'outputTokens'] as cons
 export interface RateText {
   readonly unit: (typeof UNITS)[keyof typeof UNITS] | 'concurrent'
   readonly shape: LimitShape
+  readonly fit: boolean
 }
 
 const window = duration({
@@ -34,6 +35,12 @@ const window = duration({
   maxMs: 31 * DAY_MS,
   hint: 'a duration such as 30s, 1m or 24h, from 1s to 31d',
 }).refine((ms) => ms % 1_000 === 0, 'a window has whole seconds')
+
+/** Whether an answer may be made shorter, so that it fits into what is left. */
+const fit = z.boolean('true or false').default(false)
+
+/** What a shorter answer takes less of. */
+const GROWING: ReadonlySet<string> = new Set(['tokens', 'outputTokens'])
 
 const rate = block({
   requests: wholeNumber(1).optional(),
@@ -43,6 +50,7 @@ const rate = block({
   window,
   burst: wholeNumber(1).optional(),
   algorithm: z.enum(['gcra', 'fixed', 'sliding'], 'one of gcra, fixed and sliding').optional(),
+  fit,
 }).transform((written, context): RateText => {
   const fail = (path: string[], text: string) => {
     context.addIssue({ code: 'custom', message: text, path, input: written })
@@ -59,10 +67,16 @@ const rate = block({
       `only a gcra rate has a burst; this one is ${algorithm}: add algorithm: gcra or remove burst`,
     )
   }
+  if (written.fit && !GROWING.has(counted)) {
+    return fail(['fit'], `only tokens and outputTokens grow with an answer; this rate counts ${counted}: remove fit`)
+  }
+  if (written.fit && algorithm === 'gcra') {
+    return fail(['fit'], 'only a fixed or sliding rate has room to fit an answer into: remove fit or the algorithm')
+  }
   const span = { amount, periodMs: written.window }
   const shape =
     algorithm === 'gcra' ? { kind: algorithm, ...span, burst: written.burst ?? amount } : { kind: algorithm, ...span }
-  return { unit: UNITS[counted], shape }
+  return { unit: UNITS[counted], shape, fit: written.fit }
 })
 
 /** The dimensions whose values, taken together, have a counter of their own. */
@@ -137,6 +151,7 @@ export function budget(dimensions: readonly Dimension[]) {
     key: key(dimensions),
     limit: amount,
     on_ledger_error: onLedgerError,
+    fit,
     message: message.optional(),
   })
 }

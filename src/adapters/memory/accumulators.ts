@@ -2,6 +2,8 @@
  * All accumulators of one process, by kind. `charge` looks at every one first and writes only when none refuses.
  */
 import type { Accumulator, AccumulatorState, Charge } from '../../domain/accumulator.ts'
+import { affordableTokens, fitted } from '../../domain/fit.ts'
+import type { Fit } from '../../domain/fit.ts'
 import { beganMs } from '../../domain/reservation.ts'
 import type { BudgetPage, Hold, Shortfall } from '../../domain/reservation.ts'
 import type { SpanBeginning } from '../../domain/run-beginnings.ts'
@@ -17,7 +19,15 @@ import type { Span, SpanCharge } from './span.ts'
 import type { Verdict } from './verdict.ts'
 
 export type ChargeOutcome =
-  | { readonly kind: 'charged'; readonly states: readonly AccumulatorState[]; readonly marks: readonly number[] }
+  | {
+      readonly kind: 'charged'
+      readonly states: readonly AccumulatorState[]
+      readonly marks: readonly number[]
+      /** What was taken from each accumulator. */
+      readonly charges: readonly Charge[]
+      /** With `fit`: the answer's maximum that it was taken for. */
+      readonly granted: number | undefined
+    }
   | { readonly kind: 'refused'; readonly shortfalls: readonly Shortfall[] }
   | { readonly kind: 'stale'; readonly nowMs: number }
 
@@ -65,19 +75,22 @@ class Accumulators {
   readonly #buckets = createShelf<Bucket>()
   readonly #spans = createShelf<Span>()
 
-  charge(charges: readonly Charge[], nowUs: number): ChargeOutcome {
+  charge(charges: readonly Charge[], nowUs: number, fit?: Fit): ChargeOutcome {
     const nowMs = Math.floor(nowUs / 1_000)
     if (charges.some(({ accumulator }) => isStaleWindow(accumulator.shape, nowMs))) return { kind: 'stale', nowMs }
     const verdicts = charges.map((charge) => this.#judge(charge, nowUs))
-    if (verdicts.some(({ refusal }) => refusal)) return { kind: 'refused', shortfalls: shortfallsOf(verdicts) }
-    const marks = verdicts.map(({ take }) => take())
-    return { kind: 'charged', states: verdicts.map(({ state }) => state), marks }
+    const shortfalls = shortfallsOf(verdicts)
+    const granted = fit && affordableTokens(fit, shortfalls)
+    if (shortfalls.length > 0 && granted === undefined) return { kind: 'refused', shortfalls }
+    const taken = fit === undefined || granted === undefined ? charges : fitted(charges, fit, granted)
+    const marks = verdicts.map(({ take }, index) => take(taken[index]?.amount ?? 0))
+    return { kind: 'charged', states: verdicts.map(({ state }) => state), marks, charges: taken, granted }
   }
 
   /** Holds counters again, without a limit check, and begins spans where they began; what is no longer kept is gone. */
   reassert(hold: Hold, nowMs: number): void {
     for (const [index, charge] of hold.charges.entries()) {
-      if (isCounter(charge)) judgeCounter(this.#counters, charge, nowMs).take()
+      if (isCounter(charge)) judgeCounter(this.#counters, charge, nowMs).take(charge.amount)
       if (isSpan(charge)) beginSpan(this.#spans, charge, beganMs(hold, index), nowMs)
     }
   }

@@ -73,8 +73,8 @@ export function judgeBucket(buckets: Buckets, charge: BucketCharge, nowUs: numbe
   return {
     state: { limit, settled: Math.ceil(now.debt), held: 0 },
     refusal: isShort ? { retryAfterMs: retryMs() } : undefined,
-    take: () => {
-      const after = { ...now, debt: now.debt + amount, inForce }
+    take: (taken) => {
+      const after = { ...now, debt: now.debt + taken, inForce }
       buckets.put(name, after, keptUntilMs(after, rate, nowMs))
       return after.debt + after.refunded
     },

@@ -54,8 +54,8 @@ export function judgeCounter(counters: Counters, charge: CounterCharge, nowMs: n
   return {
     state,
     refusal: isShort ? { retryAfterMs: retryAfterMs(charge, state, nowMs) } : undefined,
-    take: () => {
-      const after = { settled, held: held + amount, inForce }
+    take: (taken) => {
+      const after = { settled, held: held + taken, inForce }
       counters.put(name, after, keptUntilMs(accumulator.shape, after, nowMs))
       return 0
     },

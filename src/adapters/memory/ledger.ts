@@ -71,12 +71,13 @@ class InProcessLedger implements MemoryLedger {
     const known = this.#stateOf(request.id, nowMs)
     if (known) return { kind: 'duplicate', state: known }
     const atUs = nowMs * 1_000
-    const outcome = this.#accumulators.charge(request.charges, atUs)
+    const outcome = this.#accumulators.charge(request.charges, atUs, request.fit)
     if (outcome.kind !== 'charged') return outcome
-    const { id, charges, owner } = request
-    const hold: Hold = { id, charges, atUs, marks: outcome.marks, owner }
+    const { id, owner } = request
+    const { charges, granted, marks } = outcome
+    const hold: Hold = { id, charges, atUs, marks, owner }
     this.#held.set(hold.id, { hold, untilMs: nowMs + request.leaseMs })
-    return { kind: 'held', hold, states: outcome.states }
+    return { kind: 'held', hold, states: outcome.states, ...(granted !== undefined && { granted }) }
   }
 
   async settle(hold: Hold, actual: readonly number[], options: SettleOptions = {}): Promise<SettleOutcome> {

@@ -83,11 +83,11 @@ export function judgeRing(rings: Rings, charge: RingCharge, nowUs: number): Verd
   return {
     state: { limit: inForce.limit, settled: total, held: 0 },
     refusal: missing > 0 ? refusalOf(stored, charge, { limit: inForce.limit, index, missing, nowUs }) : undefined,
-    take: () => {
+    take: (taken) => {
       const ring = stored ?? emptyRing(ringSize(shape), index)
       turn(ring, index)
       ring.inForce = inForce
-      add(ring, ring.index, amount)
+      add(ring, ring.index, taken)
       rings.put(name, ring, ringKeptUntilMs(shape, ring.index))
       return 0
     },

@@ -7,8 +7,8 @@ export interface Verdict {
   readonly state: AccumulatorState
   /** Undefined: there is room. Otherwise when time alone makes room, null when it never does. */
   readonly refusal: { readonly retryAfterMs: number | null } | undefined
-  /** Takes the charge; answers the bucket's mark, 0 for all other kinds. Nothing is written before it. */
-  readonly take: () => number
+  /** Takes the amount, judged or less; answers the bucket's mark, 0 for all other kinds. Nothing is written before it. */
+  readonly take: (amount: number) => number
 }
 
 /** Limit and policy version as the newest node that asked gave them. */

@@ -41,6 +41,7 @@ import { mergeReassert, mergeSettle } from './merge.ts'
 import { Outbox } from './outbox.ts'
 import type { ReportUndelivered } from './outbox.ts'
 import { PartScripts } from './part-scripts.ts'
+import { reserveFit } from './reserve-fit.ts'
 import { allOf, mostUncertain, reserveParts } from './reserve-parts.ts'
 import { ofPart, partsOf } from './parts.ts'
 import type { Part } from './parts.ts'
@@ -105,10 +106,15 @@ class RedisLedger implements Ledger {
 
   async reserve(request: ReservationRequest): Promise<ReserveOutcome> {
     assertReservation(request)
-    const [only, ...others] = partsOf(request.charges, this.#redis.isSlotted)
+    const parts = partsOf(request.charges, this.#redis.isSlotted)
+    const [only, ...others] = parts
     if (only === undefined) throw new RangeError('a decision has at least one part')
     if (others.length === 0) return this.#scripts.reserve(request, only)
-    return reserveParts(request, [only, ...others], { scripts: this.#scripts, outbox: this.#outbox })
+    const tools = { scripts: this.#scripts, outbox: this.#outbox }
+    const reserve = (asked: ReservationRequest) => reserveParts(asked, parts, tools)
+    if (request.fit === undefined) return reserve(request)
+    const accumulators = request.charges.map(({ accumulator }) => accumulator)
+    return reserveFit(request, request.fit, { look: () => this.balances(accumulators), reserve })
   }
 
   async settle(hold: Hold, actual: readonly number[], options: SettleOptions = {}): Promise<SettleOutcome> {

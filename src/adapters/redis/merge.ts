@@ -34,7 +34,10 @@ export function mergeReserve(answers: readonly Answered<ReserveOutcome>[]): Rese
 function mergeHeld(answers: readonly Answered<Held>[]): ReserveOutcome {
   const hold = joinParts(answers.map(({ part, outcome }) => ({ part, hold: outcome.hold })))
   if (hold === undefined) throw new RangeError('a decision has at least one part')
-  return { kind: 'held', hold, states: whole(answers.map(({ part, outcome }) => ({ part, values: outcome.states }))) }
+  const states = whole(answers.map(({ part, outcome }) => ({ part, values: outcome.states })))
+  // All parts were asked for the same answer.
+  const granted = answers[0]?.outcome.granted
+  return { kind: 'held', hold, states, ...(granted !== undefined && { granted }) }
 }
 
 /** A part that was settled or expired ends the whole. One that is held says nothing of parts that are not. */

@@ -3,7 +3,7 @@
  */
 import type { ReassertOutcome, ReservationRequest, ReserveOutcome, SettleOutcome } from '../../domain/reservation.ts'
 import { LedgerUnavailable } from '../../domain/failures.ts'
-import { readMarks } from './plan.ts'
+import { readTaken } from './plan.ts'
 import { toRecordState } from './replies.ts'
 import type { Reply } from './replies.ts'
 
@@ -17,8 +17,9 @@ export function toReserveOutcome(
   if (kind === 'stale') return { kind, nowMs: reply.integer() }
   if (kind !== 'held') throw new LedgerUnavailable(`Redis: reserve answered ${JSON.stringify(kind)}`)
   const atUs = reply.integer()
-  const hold = { id, charges, atUs, marks: readMarks(reply.text()), owner }
-  return { kind, hold, states: reply.states() }
+  const { granted, ...taken } = readTaken(reply.text(), charges)
+  const hold = { id, ...taken, atUs, owner }
+  return { kind, hold, states: reply.states(), ...(granted !== undefined && { granted }) }
 }
 
 export function toSettleOutcome(reply: Reply): SettleOutcome {

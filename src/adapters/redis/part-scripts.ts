@@ -40,12 +40,15 @@ export class PartScripts {
     this.#scripts = parts.scripts
   }
 
-  async reserve({ id, leaseMs, owner }: Omit<ReservationRequest, 'charges'>, part: Part): Promise<ReserveOutcome> {
+  /** With `fit`, each part finds what it affords by itself: several parts must be asked for one and the same answer. */
+  async reserve(request: Omit<ReservationRequest, 'charges'>, part: Part): Promise<ReserveOutcome> {
+    const { id, leaseMs, owner } = request
     const { home, charges } = part
+    const fit = request.fit && { ...request.fit, terms: ofPart(request.fit.terms, part) }
     const reply = await this.#redis.evaluate(
       this.#scripts.reserve,
       [this.#keys.record(home, id), this.#keys.leases(home), ...this.#accumulatorKeys(charges)],
-      [id, leaseMs, writePlan(owner, part), ...reserveArguments(charges)],
+      [id, leaseMs, writePlan(owner, part), ...reserveArguments({ charges, fit })],
     )
     return toReserveOutcome({ id, charges, owner }, new Reply(reply))
   }

@@ -2,7 +2,8 @@
  * The plan of a reservation as it lies in Redis: enough to charge a hold in full, and to settle it, when the process that
  * made it is gone. Scripts carry it as opaque text.
  *
- * Record: `R|<reserved at, us>|<marks>|<owner>|<plan>`; `X` instead of `R` once expired, `S` alone once settled.
+ * Record: `R|<reserved at, us>|<marks>|<owner>|<plan>`; `X` instead of `R` once expired, `S` alone once settled. Behind the
+ * marks of a reservation that could be made smaller stand `;<granted tokens>;<amounts>`, which are those that count.
  */
 import { assertAccumulator } from '../../domain/accumulator-check.ts'
 import type { AccumulatorShape, Charge } from '../../domain/accumulator.ts'
@@ -73,11 +74,12 @@ export function readRecord(id: ReservationId, record: string): HeldPart | undefi
 function parseRecord(id: ReservationId, record: string): HeldPart {
   const match = RECORD.exec(record)
   if (!match) throw new Error('not a record')
-  const [, at = '', marks = '', owner = '', plan = ''] = match
+  const [, at = '', taken = '', owner = '', plan = ''] = match
   const entries: unknown = JSON.parse(plan)
   if (!Array.isArray(entries)) throw new Error('the plan is not a list')
-  const charges = entries.map((entry, index) => toCharge(`plan[${index}]`, entry))
-  return { hold: { id, charges, atUs: Number(at), marks: readMarks(marks), owner }, part: readPlaces(entries) }
+  const planned = entries.map((entry, index) => toCharge(`plan[${index}]`, entry))
+  const { charges, marks } = readTaken(taken, planned)
+  return { hold: { id, charges, atUs: Number(at), marks, owner }, part: readPlaces(entries) }
 }
 
 function readPlaces(entries: readonly unknown[]): HeldPart['part'] {
@@ -85,8 +87,16 @@ function readPlaces(entries: readonly unknown[]): HeldPart['part'] {
   return places.every((place) => typeof place === 'number') && places.length > 0 ? { places } : {}
 }
 
-/** Marks as the scripts write them: numbers between commas, nothing for a decision without charges. */
-export function readMarks(text: string): readonly number[] {
+/** What was taken of planned charges, as the scripts write it: numbers between commas, nothing for no charges. */
+export function readTaken<Item extends Charge>(text: string, planned: readonly Item[]) {
+  const [marks = '', granted, taken = ''] = text.split(';')
+  if (granted === undefined) return { charges: planned, marks: readNumbers(marks) }
+  const amounts = readNumbers(taken)
+  const charges = planned.map((charge, index) => ({ ...charge, amount: amounts[index] ?? charge.amount }))
+  return { charges, marks: readNumbers(marks), granted: Number(granted) }
+}
+
+function readNumbers(text: string): readonly number[] {
   return text === '' ? [] : text.split(',').map(Number)
 }
 

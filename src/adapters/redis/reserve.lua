@@ -12,7 +12,8 @@
 --         s sliding      a: width of a sub-window (us), b: number of slots
 --         t bucket       a units drain every b us
 --         d span         a: how long it is kept after its end (ms)
--- Reply {'held', now (us), marks, then per accumulator: limit, settled, held before the charge}
+--       then, when less may be held for a shorter answer, what fit.lua reads
+-- Reply {'held', now (us), marks as the record keeps them, then per accumulator: limit, settled, held before the charge}
 --       {'refused', then per accumulator without room: index, limit, settled, held, wait (us, -1 never by time alone)}
 --       {'duplicate', state letter}   {'stale', now (ms)}: a calendar window that does not contain now
 --
@@ -120,7 +121,11 @@ for i = 1, #KEYS - 2 do
   end
   entries[i], states[i] = entry, state
 end
-if #short > 0 then return {'refused', unpack(short)} end
+
+local fit_at, granted = FIRST + #entries * FIELDS + 1, nil
+if ARGV[fit_at] then granted = affordable_tokens(fit_at, short, states) end
+if #short > 0 and not granted then return {'refused', unpack(short)} end
+local granted_text = granted and shorten_to(fit_at, entries, granted) or ''
 
 local marks, reply = {}, {}
 for i, entry in ipairs(entries) do
@@ -139,7 +144,7 @@ for i, entry in ipairs(entries) do
   for _, value in ipairs({state.limit, state.settled, state.held}) do reply[#reply + 1] = value end
 end
 
-local marks_text = table.concat(marks, ',')
+local marks_text = table.concat(marks, ',') .. granted_text
 redis.call('SET', KEYS[1], 'R|' .. string.format('%.0f', now) .. '|' .. marks_text .. '|' .. ARGV[3])
 redis.call('ZADD', KEYS[2], now_ms + tonumber(ARGV[2]), ARGV[1])
 return {'held', now, marks_text, unpack(reply)}

@@ -3,8 +3,9 @@
  */
 import type { Accumulator, Charge } from '../../domain/accumulator.ts'
 import { drainPeriodUs, ringSize, subWindowUs, windowKeptUntilMs } from '../../domain/accumulator-geometry.ts'
+import type { Fit } from '../../domain/fit.ts'
 import { beganMs } from '../../domain/reservation.ts'
-import type { Hold } from '../../domain/reservation.ts'
+import type { Hold, ReservationRequest } from '../../domain/reservation.ts'
 import type { Argument } from './client.ts'
 
 interface ShapeArguments {
@@ -24,11 +25,16 @@ function shapeArguments({ shape }: Accumulator): ShapeArguments {
   return { kind: 'b', a: window.startMs, b: window.endMs, keptUntilMs: windowKeptUntilMs(window) }
 }
 
-export function reserveArguments(charges: readonly Charge[]): readonly Argument[] {
-  return charges.flatMap(({ accumulator, amount }) => {
+export function reserveArguments({ charges, fit }: Pick<ReservationRequest, 'charges' | 'fit'>): readonly Argument[] {
+  const args: readonly Argument[] = charges.flatMap(({ accumulator, amount }) => {
     const { kind, a, b, keptUntilMs } = shapeArguments(accumulator)
     return [kind, amount, accumulator.limit, accumulator.limitVersion, a, b, keptUntilMs]
   })
+  return fit === undefined ? args : [...args, ...fitArguments(fit)]
+}
+
+function fitArguments({ asked, least, terms }: Fit): readonly Argument[] {
+  return [asked, least, ...terms.flatMap(({ base, perToken, mayShorten }) => [base, perToken, mayShorten ? 1 : 0])]
 }
 
 export function settleArguments(charges: readonly Charge[], actual: readonly number[]): readonly Argument[] {

@@ -12,7 +12,7 @@ export interface Script {
 
 /** Which pieces make up each script, in order. */
 const PIECES = {
-  reserve: ['clock', 'accumulators', 'reserve'],
+  reserve: ['clock', 'accumulators', 'fit', 'reserve'],
   settle: ['clock', 'accumulators', 'settle'],
   expire: ['clock', 'accumulators', 'expire'],
   extend: ['clock', 'extend'],

@@ -38,10 +38,17 @@ if before == '-' then
   return {'settled', before, 0}
 end
 
+local function numbers_of(text)
+  local numbers = {}
+  for number in string.gmatch(text, '[^,]+') do numbers[#numbers + 1] = tonumber(number) end
+  return numbers
+end
+
+-- After a reservation that was made smaller its amounts stand behind the marks; who lost its answer does not know them.
 local reserved_text, marks_text = string.match(record, '^%a|(%d+)|([^|]*)|')
-local reserved_at = tonumber(reserved_text)
-local marks = {}
-for mark in string.gmatch(marks_text, '[^,]+') do marks[#marks + 1] = tonumber(mark) end
+local reserved_at, granted_at = tonumber(reserved_text), string.find(marks_text, ';', 1, true)
+local marks = numbers_of(granted_at and string.sub(marks_text, 1, granted_at - 1) or marks_text)
+local granted = granted_at and numbers_of(string.match(marks_text, ';%d+;(.*)', granted_at)) or {}
 
 -- An expired hold was charged in full: only the difference is left to post.
 local function settle_budget(key, held, actual, a, b)
@@ -92,7 +99,8 @@ end
 local overshoot = 0
 for i = 1, #KEYS - 3 do
   local at = FIRST + (i - 1) * FIELDS
-  local key, kind, held, actual = KEYS[i + 3], ARGV[at + 1], tonumber(ARGV[at + 2]), tonumber(ARGV[at + 3])
+  local key, kind, actual = KEYS[i + 3], ARGV[at + 1], tonumber(ARGV[at + 3])
+  local held = granted[i] or tonumber(ARGV[at + 2])
   local a, b = tonumber(ARGV[at + 4]), tonumber(ARGV[at + 5])
   if kind == 'b' then
     settle_budget(key, held, actual, a, b)

@@ -160,6 +160,27 @@ describe('a file of the wrong shape is refused at the place of the fault:', () =
       'limits: [{name: l, key: [tenant], rates: [{tokens: 1, window: 1m, burst: 2}]}]',
       'error P018 limits.0.rates.0.burst: only a gcra rate',
     ],
+    [
+      'fit of calls',
+      'limits: [{name: l, key: [tenant], rates: [{requests: 1, window: 1m, fit: true}]}]',
+      'a.yaml:6:74 error P018 limits.0.rates.0.fit: only tokens and outputTokens grow with an answer',
+    ],
+    [
+      'fit of input',
+      'limits: [{name: l, key: [tenant], rates: [{inputTokens: 1, window: 1m, fit: true}]}]',
+      'error P018 limits.0.rates.0.fit: only tokens and outputTokens grow',
+    ],
+    [
+      'fit of a bucket',
+      'limits: [{name: l, key: [tenant], rates: [{tokens: 1, window: 1m, algorithm: gcra, fit: true}]}]',
+      'error P018 limits.0.rates.0.fit: only a fixed or sliding rate',
+    ],
+    ['fit of places', 'limits: [{name: l, key: [tenant], concurrent: 1, fit: true}]', 'limits.0.fit: unknown key'],
+    [
+      'fit that is not yes or no',
+      'budgets: [{name: b, key: [tenant], fit: shrink, limit: {usd: "1", period: day}}]',
+      'a.yaml:6:41 error P010 budgets.0.fit: true or false',
+    ],
     ['limit of nothing', 'limits: [{name: l, key: [tenant]}]', 'error P018 limits.0: limits nothing'],
     [
       'enforcement of a later language',

@@ -61,13 +61,13 @@ limits:
     weigh: classification
     rates:
       - {requests: 20, window: 1m, burst: 5}
-      - {tokens: 40000, window: 90s}
+      - {tokens: 40000, window: 90s, fit: true}
       - {outputTokens: 500, window: 24h, algorithm: fixed}
     concurrent: 2
     enforce: {action: reject, message: Slow down.}
 budgets:
   - {name: month, match: {model: small}, key: [tenant], limit: {usd: "0.25", period: month, timezone: Europe/Berlin}, message: Spent.}
-  - {name: ever, key: [tenant], limit: {tokens: 7, period: lifetime}}
+  - {name: ever, key: [tenant], fit: true, limit: {tokens: 7, period: lifetime}}
   - {name: week, key: [tenant], limit: {tokens: 8, period: week, weekStart: sun, at: 18:30}}
 `,
     })
@@ -80,20 +80,21 @@ budgets:
     })
     expect(set.knownGroups).toEqual(new Set(['guests']))
     expect(
-      limits.map(({ name, unit, shape, weighByClassification, message }) => ({
+      limits.map(({ name, unit, shape, weighByClassification, fit, message }) => ({
         name,
         unit,
         shape,
         weighByClassification,
+        fit,
         message,
       })),
     ).toEqual(
       [
         { unit: 'requests', shape: { kind: 'gcra', amount: 20, periodMs: 60_000, burst: 5 } },
-        { unit: 'tokens', shape: { kind: 'sliding', amount: 40_000, periodMs: 90_000 } },
+        { unit: 'tokens', shape: { kind: 'sliding', amount: 40_000, periodMs: 90_000 }, fit: true },
         { unit: 'output_tokens', shape: { kind: 'fixed', amount: 500, periodMs: 86_400_000 } },
         { unit: 'concurrent', shape: { kind: 'concurrent', amount: 2 } },
-      ].map((rate) => ({ name: 'pace', ...rate, weighByClassification: true, message: 'Slow down.' })),
+      ].map((rate) => ({ name: 'pace', fit: false, ...rate, weighByClassification: true, message: 'Slow down.' })),
     )
     expect(budgets).toMatchObject([
       {
@@ -104,7 +105,16 @@ budgets:
         timeZone: 'Europe/Berlin',
         message: 'Spent.',
       },
-      { name: 'ever', unit: 'tokens', amount: 7, period: 'lifetime', timeZone: 'UTC', atMinutes: 0, weekStart: 0 },
+      {
+        name: 'ever',
+        unit: 'tokens',
+        amount: 7,
+        period: 'lifetime',
+        timeZone: 'UTC',
+        atMinutes: 0,
+        weekStart: 0,
+        fit: true,
+      },
       { name: 'week', unit: 'tokens', amount: 8, period: 'week', timeZone: 'UTC', atMinutes: 1_110, weekStart: 6 },
     ])
     const [agents, no] = set.access
