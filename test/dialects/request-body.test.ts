@@ -44,10 +44,8 @@ describe('the bytes of a text', () => {
 
   it('are known in linear time: a megabyte of marks is not sorted', () => {
     for (const text of [marks(500_000), marks(30).repeat(16_000), marks(32).repeat(15_000), '\u0344'.repeat(500_000)]) {
-      const started = performance.now()
       expect(bound(text)).toBeGreaterThanOrEqual(Buffer.byteLength(text))
-      // Sorting the first of these takes minutes.
-      expect(performance.now() - started).toBeLessThan(1_000)
+      // Sorting the first of these takes minutes, which is more than a test may.
     }
   })
 })

@@ -11,7 +11,8 @@ import { budget, estimate, limit } from '../domain/policy-fixtures.ts'
 import { askOf, model, ratio, usage } from '../domain/price-fixtures.ts'
 import { admitted, ending, pace, purse } from './fixtures.ts'
 
-const counter = createTokenCounter()
+/** A busy machine may be slow to start its worker. */
+const counter = createTokenCounter({ timeoutMs: 20_000 })
 
 afterAll(async () => {
   await counter[Symbol.asyncDispose]()

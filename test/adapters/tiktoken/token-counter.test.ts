@@ -53,8 +53,8 @@ describe('the token counter', () => {
     const { worstMs, ms, count } = await watched(() => counter.count([text], 'o200k_base'))
     expect(count).toBeGreaterThan(0)
     // Whole, this takes 9 to 50 s; the bounds leave room for a busy machine.
-    expect(ms).toBeLessThan(5_000)
-    expect(worstMs).toBeLessThan(250)
+    expect(ms).toBeLessThan(8_000)
+    expect(worstMs).toBeLessThan(2_000)
   })
 
   test('a text over the cap is not counted', async () => {
