@@ -84,7 +84,10 @@ export function createEvents(logger: Logger, metrics: Metrics, nowMs = () => per
     },
     settlementAbandoned(callId, store, error) {
       metrics.storeErrors.inc({ store, operation: 'settle_abandoned', reason: reasonOf(store, error) })
-      logger.error({ callId, store, error }, 'settlement abandoned; the hold expires to its estimate')
+      logger.error(
+        { callId, store, error },
+        'settlement not written for long; it is tried again when the log is written or the hold has expired',
+      )
     },
     upstreamFailed(upstream, kind) {
       metrics.upstreamErrors.inc({ upstream, kind })

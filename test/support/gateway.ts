@@ -45,7 +45,7 @@ export interface RunningGateway extends AsyncDisposable {
 }
 
 /** Writes a configuration for a gateway into a folder and answers the configuration file's path. */
-async function configureGateway(options: GatewayOptions): Promise<{ dir: string; configFile: string }> {
+export async function configureGateway(options: GatewayOptions): Promise<{ dir: string; configFile: string }> {
   const dir = options.dir ?? (await mkdtemp(join(tmpdir(), 'tollgate-test-')))
   await mkdir(join(dir, 'policies'), { recursive: true })
   await writeFile(join(dir, 'policies', 'test.yaml'), options.policies)
@@ -94,10 +94,7 @@ export async function startGateway(options: GatewayOptions): Promise<RunningGate
     configFile,
     child,
     log: () => log,
-    async token(request = {}) {
-      const issuer = await openBuiltinIssuer({ dir: join(dataDir, 'keys'), clock: systemClock })
-      return issuer.issue({ ...DEFAULT_CALLER, ...request })
-    },
+    token: (request) => tokenOf(dataDir, request),
     stop: () => stop('SIGTERM'),
     async kill() {
       await stop('SIGKILL')
@@ -107,6 +104,12 @@ export async function startGateway(options: GatewayOptions): Promise<RunningGate
       if (options.dir === undefined) await rm(dir, { recursive: true, force: true })
     },
   }
+}
+
+/** A token of the built-in issuer that keeps its key in this data folder. */
+export async function tokenOf(dataDir: string, request: Partial<TokenRequest> = {}): Promise<string> {
+  const issuer = await openBuiltinIssuer({ dir: join(dataDir, 'keys'), clock: systemClock })
+  return issuer.issue({ ...DEFAULT_CALLER, ...request })
 }
 
 /** The shell sets its own limit and becomes the gateway. */
