@@ -59,8 +59,13 @@ export async function compose(config: Config, secrets: SecretReader, logger: Log
   await beginRecord({ world, rules, restore: ledger.restore, logger, folder: join(config.dataDir, 'objects') })
   parts.use(startHeartbeat({ ...world, openCalls }))
   parts.use(startReaper(world))
-  if (ledger.nodesHeard !== undefined) {
-    parts.use(await startPresence({ ...world, owner: world.auditLog.origin, heard: ledger.nodesHeard }))
+  const { nodesHeard } = ledger
+  if (nodesHeard !== undefined) {
+    const heard = (nodes: number) => {
+      nodesHeard(nodes)
+      metrics.ledgerNodes.set(nodes)
+    }
+    parts.use(await startPresence({ ...world, owner: world.auditLog.origin, heard }))
   }
   parts.use(startRelease({ ...world, openCalls }))
   parts.use(startReconciler({ ...world, openCalls }))

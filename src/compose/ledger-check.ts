@@ -1,3 +1,4 @@
+import { systemTimer } from '../adapters/system/timer.ts'
 import { LedgerUnavailable } from '../domain/failures.ts'
 import { LEDGER_FAULTS } from '../domain/ledger-fault.ts'
 import type { Logger } from '../observability/logger.ts'
@@ -12,7 +13,11 @@ export async function checkLedger(ledger: Ledger, logger: Logger): Promise<void>
   if (errors.length > 0) throw new StartFailed(errors.map(({ message }) => `ledger: ${message}`).join('\n'))
 }
 
-async function look(ledger: Ledger): Promise<readonly LedgerFinding[]> {
+/** A start is in no hurry: a store that was late once, on a busy machine, is asked again. */
+const TRIES = 5
+const TRY_AGAIN_MS = 200
+
+async function look(ledger: Ledger, tries = TRIES): Promise<readonly LedgerFinding[]> {
   try {
     const findings = (await ledger.inspect?.()) ?? []
     // A store that is not to be used is named before it is asked whether it takes writes.
@@ -20,6 +25,10 @@ async function look(ledger: Ledger): Promise<readonly LedgerFinding[]> {
     return findings
   } catch (error) {
     if (!(error instanceof LedgerUnavailable)) throw error
+    if (error.fault === 'timeout' && tries > 1) {
+      await systemTimer.wait(TRY_AGAIN_MS)
+      return look(ledger, tries - 1)
+    }
     const message = `ledger: ${LEDGER_FAULTS[error.fault]} (${error.message})`
     throw new LedgerUnavailable(message, { fault: error.fault, cause: error })
   }

@@ -24,6 +24,7 @@ export interface Metrics {
   readonly upstreamErrors: Counter<'upstream' | 'kind'>
   readonly holds: Counter<'event'>
   readonly inflight: Gauge
+  readonly ledgerNodes: Gauge
   readonly rules: Gauge<'digest' | 'prices'>
 }
 
@@ -69,6 +70,11 @@ export function createMetrics(inflight: () => number): Metrics {
       collect() {
         this.set(inflight())
       },
+    }),
+    ledgerNodes: new Gauge({
+      name: 'tollgate_ledger_nodes',
+      help: 'Gateways that share the ledger, counted while some rule is local; 0 when not.',
+      registers,
     }),
     rules: new Gauge({
       name: 'tollgate_rules_info',

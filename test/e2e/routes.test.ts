@@ -158,6 +158,7 @@ describe('/metrics', () => {
     'upstream_duration_seconds',
     'first_byte_seconds',
     'local_decisions_total',
+    'ledger_nodes',
     'tokens_total',
     'cost_usd_total',
     'settlements_total',

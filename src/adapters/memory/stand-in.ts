@@ -36,22 +36,37 @@ export interface StandInOptions {
 /** Calls that this node decided and the ledger has not heard of, at most: some tens of megabytes. More are refused. */
 const UNPOSTED_MAX = 50_000
 
-/** The ledger, with somebody who stands in for it. */
+/** The ledger, with somebody who stands in for it: what concerns holds goes through that, the rest to the ledger itself. */
 export function withStandIn(options: StandInOptions): Ledger {
+  const { ledger } = options
   const standIn = new StandIn(options)
-  const own: Partial<Ledger> = {
+  return {
+    kind: ledger.kind,
     reserve: (request) => standIn.reserve(request),
     reserveLocally: (request) => standIn.reserveLocally(request),
     settle: (hold, actual, more) => standIn.settle(hold, actual, more),
+    void: (hold) => ledger.void(hold),
+    release: (holds) => ledger.release(holds),
+    extend: (holds, leaseMs) => ledger.extend(holds, leaseMs),
+    reassert: (hold, leaseMs) => ledger.reassert(hold, leaseMs),
+    reap: (max) => ledger.reap(max),
+    balances: (accumulators) => ledger.balances(accumulators),
+    budgets: (wanted) => ledger.budgets(wanted),
+    holds: (max) => ledger.holds(max),
+    expired: (owner, max) => ledger.expired(owner, max),
+    find: (id) => ledger.find(id),
+    noteOf: (id) => ledger.noteOf(id),
+    ping: () => ledger.ping(),
+    ...optional(ledger),
     [Symbol.asyncDispose]: () => standIn[Symbol.asyncDispose](),
   }
-  // Whatever else a ledger can do, this one does as it is.
-  return new Proxy(options.ledger, {
-    get(ledger, name) {
-      const value: unknown = Reflect.get(own, name) ?? Reflect.get(ledger, name, ledger)
-      return typeof value === 'function' ? value.bind(ledger) : value
-    },
-  })
+}
+
+function optional(ledger: Ledger): Pick<Ledger, 'countNodes' | 'inspect'> {
+  return {
+    ...(ledger.countNodes && { countNodes: (owner: string) => ledger.countNodes?.(owner) ?? Promise.resolve(1) }),
+    ...(ledger.inspect && { inspect: async () => (await ledger.inspect?.()) ?? [] }),
+  }
 }
 
 interface Outage {
@@ -59,6 +74,10 @@ interface Outage {
   readonly memory: MemoryLedger
   /** Holds of which the ledger has not heard, as this node's memory has them. */
   readonly holds: Map<ReservationId, Hold>
+  /** Decisions under way. Owned by the stand-in. */
+  deciding: number
+  /** Whether anything was admitted in it. */
+  isUsed: boolean
 }
 
 class StandIn implements AsyncDisposable {
@@ -79,16 +98,24 @@ class StandIn implements AsyncDisposable {
   }
 
   async reserveLocally(request: ReservationRequest): Promise<ReserveOutcome | undefined> {
-    const outage = this.#outage ?? this.#begin()
-    const charges = outage?.shares.of(request.charges)
-    if (outage === undefined || charges === undefined || outage.holds.size >= UNPOSTED_MAX) return undefined
-    const outcome = await outage.memory.reserve({ ...request, charges })
-    if (outcome.kind !== 'held') return outcome
-    outage.holds.set(request.id, outcome.hold)
-    this.#outage = outage
-    // For the ledger it is a hold that its store lost.
-    const hold = { ...outcome.hold, charges: request.charges }
-    return { ...outcome, hold: { ...hold, marks: reassertedMarks(hold) } }
+    // Set before anything is waited for: calls that come at once share one outage.
+    const outage = (this.#outage ??= this.#begin())
+    if (outage === undefined) return undefined
+    outage.deciding += 1
+    try {
+      const charges = outage.shares.of(request.charges)
+      if (charges === undefined || outage.holds.size >= UNPOSTED_MAX) return undefined
+      const outcome = await outage.memory.reserve({ ...request, charges })
+      if (outcome.kind !== 'held') return outcome
+      outage.holds.set(request.id, outcome.hold)
+      outage.isUsed = true
+      // For the ledger it is a hold that its store lost.
+      const hold = { ...outcome.hold, charges: request.charges }
+      return { ...outcome, hold: { ...hold, marks: reassertedMarks(hold) } }
+    } finally {
+      outage.deciding -= 1
+      this.#endIfOver(outage)
+    }
   }
 
   async settle(hold: Hold, actual: readonly number[], options: SettleOptions = {}): Promise<SettleOutcome> {
@@ -108,16 +135,25 @@ class StandIn implements AsyncDisposable {
     const { clock } = this.#options
     const nodes = this.#options.nodes()
     if (nodes === undefined) return undefined
-    return { shares: new AwayShares(this.#seen, nodes), memory: createMemoryLedger({ clock }), holds: new Map() }
+    return {
+      shares: new AwayShares(this.#seen, nodes),
+      memory: createMemoryLedger({ clock }),
+      holds: new Map(),
+      deciding: 0,
+      isUsed: false,
+    }
   }
 
   #over({ id }: Hold): void {
     this.#options.posted(id)
-    const outage = this.#outage
-    if (outage === undefined) return
-    outage.holds.delete(id)
-    if (outage.holds.size > 0) return
-    this.#seen.forget(outage.shares.names())
+    if (this.#outage === undefined) return
+    this.#outage.holds.delete(id)
+    this.#endIfOver(this.#outage)
+  }
+
+  #endIfOver(outage: Outage): void {
+    if (outage !== this.#outage || outage.holds.size > 0 || outage.deciding > 0) return
+    if (outage.isUsed) this.#seen.forget(outage.shares.names())
     this.#outage = undefined
   }
 }

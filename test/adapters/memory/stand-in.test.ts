@@ -3,6 +3,7 @@ import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest'
 
 import { createMemoryLedger } from '../../../src/adapters/memory/ledger.ts'
 import { withStandIn } from '../../../src/adapters/memory/stand-in.ts'
+import { createRedisLedger } from '../../../src/adapters/redis/ledger.ts'
 import type { AwayShare, Charge } from '../../../src/domain/accumulator.ts'
 import { LedgerUnavailable } from '../../../src/domain/failures.ts'
 import { localId } from '../../../src/domain/reservation.ts'
@@ -136,6 +137,21 @@ describe('while the ledger is away', () => {
     expect(await decide(at, [local(lifetime(100), 10, 'of_rest')])).toBe('refused')
     at.state.isAway = true
     expect(await fitting(at, [local(lifetime(100), 1, 'of_rest')], 20)).toBe(5)
+  })
+
+  it('calls that come at once share one share', async () => {
+    const at = node(() => 2)
+    at.state.isAway = true
+    const storm = await Promise.all(Array.from({ length: 30 }, () => decide(at, [local(places(20), 1, 'of_limit')])))
+    expect(storm.filter((outcome) => typeof outcome !== 'string')).toHaveLength(10)
+  })
+
+  it('a call that is refused takes nothing from the next', async () => {
+    const at = node()
+    await settled(at, [local(lifetime(100), 50, 'of_rest')], [50])
+    at.state.isAway = true
+    expect(await decide(at, [local(lifetime(100), 60, 'of_rest')])).toBe('locally refused')
+    expect(await fitting(at, [local(lifetime(100), 10, 'of_rest')], 9)).toBe(5)
   })
 
   it('a budget that was never seen gives nothing', async () => {
@@ -280,4 +296,20 @@ describe('once the ledger is back', () => {
     await at.ledger[Symbol.asyncDispose]()
     expect(await spentOf(at, charge)).toMatchObject({ settled: 9 })
   })
+})
+
+it('what a ledger can do, one with somebody who stands in for it can', async () => {
+  await using redis = createRedisLedger({ url: 'redis://127.0.0.1:1' })
+  const clock = { nowMs: () => Date.now() }
+  const events = { ledgerFailed: () => undefined, settlementAbandoned: () => undefined }
+  const ledger = withStandIn({ ledger: redis, clock, events, nodes: () => 1, posted: () => undefined })
+  const prototype: unknown = Object.getPrototypeOf(redis)
+  const names = [...Object.keys(redis), ...Object.getOwnPropertyNames(prototype)].filter(
+    (name) => name !== 'constructor',
+  )
+  expect(names).toContain('balances')
+  for (const name of names) expect(ledger).toHaveProperty(name)
+  // What a composition root does with it.
+  await using parts = new AsyncDisposableStack()
+  parts.use(ledger)
 })
