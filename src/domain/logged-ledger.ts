@@ -28,7 +28,7 @@ interface LoggedCharge {
   readonly windowEndMs: number | null
 }
 
-const UNITS: readonly Unit[] = ['requests', 'tokens', 'input_tokens', 'output_tokens', 'usd', 'concurrent']
+const UNITS: readonly Unit[] = ['requests', 'tokens', 'input_tokens', 'output_tokens', 'usd', 'concurrent', 'ms']
 
 /** Memory grows with open calls and with budgets of windows that are not over, not with the log. */
 export class LoggedLedger {
@@ -61,7 +61,10 @@ export class LoggedLedger {
 
   budgets(): readonly BudgetStanding[] {
     const standings = new Map<string, BudgetStanding>()
-    for (const balance of this.#settled.values()) standings.set(balance.key, this.#standing(balance))
+    for (const balance of this.#settled.values()) {
+      const { key, keptUntilMs = Number.POSITIVE_INFINITY } = balance
+      if (keptUntilMs > this.#nowMs) standings.set(key, this.#standing(balance))
+    }
     for (const { charges } of this.#open.values()) {
       for (const charge of charges) {
         if (charge.kind !== 'budget') continue

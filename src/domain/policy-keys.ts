@@ -10,11 +10,11 @@ export interface CountingRule {
   readonly unit: Unit
 }
 
-/** A budget, or a limit of calls or tokens per window, that counts now. */
+/** A budget, also of a run, or a limit of calls or tokens per window, that counts now. */
 export interface CurrentBudget extends CountingRule {
   /** The values it counts by as they stand in keys; persons are hashed there. */
   readonly subject: string
-  /** Epoch milliseconds; null for a lifetime. */
+  /** Epoch milliseconds; null for a lifetime and for a run. */
   readonly windowEndMs: number | null
 }
 
@@ -31,9 +31,9 @@ interface Known extends CountingRule {
   readonly isBudget: boolean
 }
 
-export function readKeysWith(policy: Pick<Policy, 'limits' | 'budgets'>, nowMs: number): KeyReader {
+export function readKeysWith(policy: Pick<Policy, 'limits' | 'budgets' | 'runs'>, nowMs: number): KeyReader {
   const known = new Map<string, Known>()
-  for (const rule of [...policy.limits, ...policy.budgets]) {
+  for (const rule of [...policy.limits, ...policy.budgets, ...policy.runs]) {
     const { shape, named } = shapeOf(rule, nowMs)
     known.set(rule.id, {
       name: rule.name,

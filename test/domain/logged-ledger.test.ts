@@ -62,6 +62,13 @@ describe('the ledger that a log tells of', () => {
     ])
   })
 
+  it('leaves out a run that is forgotten', () => {
+    const used = { id: 'Rrun0000:acme|bot|a', rule: 'agent-run', kind: 'budget', unit: 'tokens', act: 5, kept: 60_000 }
+    const records = [{ type: 'settle', id: 's', ref: { id: 'a' }, bkt: [used] }] as const
+    expect(ledger(records, NOW - 1).budgets()).toMatchObject([{ rule: 'agent-run', settled: 5, windowEndMs: null }])
+    expect(ledger(records, NOW).budgets()).toEqual([])
+  })
+
   it('shows a budget that is only held', () => {
     expect(ledger([decision('a', 'admit', '5.000000000', '0.300000000')]).budgets()).toMatchObject([
       { settled: 0, held: 300_000_000 },
