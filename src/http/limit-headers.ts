@@ -147,6 +147,7 @@ function seconds(name: 't' | 'w', ms: number | undefined): string {
 /** Requests are the default. The draft's registry has no unit for tokens yet; leaving it out would call them requests. */
 function unitParameter(unit: Standing['charge']['unit']): string {
   if (unit === 'requests') return ''
+  if (unit === 'ms') return ';qu="milliseconds"'
   return unit === 'concurrent' ? ';qu="concurrent-requests"' : ';qu="tokens"'
 }
 

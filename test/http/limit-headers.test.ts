@@ -2,7 +2,7 @@ import { describe, expect, it } from 'vitest'
 import type { Decision, Facts } from '../../src/domain/decision.ts'
 import { limitHeaders } from '../../src/http/limit-headers.ts'
 import { reserve } from '../../src/steps/reserve.ts'
-import { budget, limit } from '../domain/policy-fixtures.ts'
+import { budget, limit, run } from '../domain/policy-fixtures.ts'
 import { admitted, estimated, noRefinement, pace, purse, steps } from '../steps/fixtures.ts'
 
 const tokens = limit({
@@ -80,6 +80,19 @@ describe('the headers that tell a caller what it has left', () => {
     const small = budget({ name: 'small', id: 'Bsmall00', amount: 20_000_000_000 })
     const headers = limitHeaders(await facts({ limits: [pace, tight], budgets: [purse, small] }), 'openai')
     expect(headers).toMatchObject({ 'x-ratelimit-limit-requests': '2', 'x-tollgate-budget': 'small;used=70%' })
+  })
+
+  it('tell an agent what its run has left, so that its loop can end in time', async () => {
+    const rules = { limits: [], budgets: [], runs: [run(), run({ unit: 'ms', amount: 60_000 })] }
+    const identity = { ...estimated().identity, namedRun: 'a' }
+    const headers = limitHeaders((await admitted(rules, { identity })).facts, 'openai')
+    expect(headers).toEqual({
+      'x-ratelimit-limit-requests': '7',
+      'x-ratelimit-remaining-requests': '6',
+      'ratelimit-policy': '"agent-run";q=7, "agent-run.2";q=60000;qu="milliseconds"',
+      ratelimit: '"agent-run";r=6, "agent-run.2";r=60000',
+      'x-tollgate-budget': 'agent-run;used=14%',
+    })
   })
 
   describe('of a refused call', () => {

@@ -1,7 +1,7 @@
 /** One call as the steps see it: real policy, real prices, a real ledger in memory, and a clock that a test turns. */
 import { createMemoryLedger } from '../../src/adapters/memory/ledger.ts'
 import type { Admitted } from '../../src/domain/decision.ts'
-import type { BudgetRule, LimitRule } from '../../src/domain/policy.ts'
+import type { BudgetRule, LimitRule, RunRule } from '../../src/domain/policy.ts'
 import type { PriceTable } from '../../src/domain/prices.ts'
 import type { Ending } from '../../src/domain/settlement.ts'
 import type { Clock } from '../../src/ports.ts'
@@ -56,6 +56,7 @@ let calls = 0
 export interface Rules {
   readonly limits?: readonly LimitRule[]
   readonly budgets?: readonly BudgetRule[]
+  readonly runs?: readonly RunRule[]
 }
 
 const prices: PriceTable = {
@@ -66,7 +67,7 @@ const prices: PriceTable = {
 
 /** Everything that a reservation is made from. */
 export function estimated(
-  { limits = [pace], budgets = [purse] }: Rules = {},
+  { limits = [pace], budgets = [purse], runs = [] }: Rules = {},
   more: Partial<Estimated> = {},
 ): Estimated {
   calls += 1
@@ -80,7 +81,7 @@ export function estimated(
       ip: '',
       readBody: async () => new Uint8Array(),
     },
-    policy: policy({ limits, budgets }),
+    policy: policy({ limits, budgets, runs }),
     prices,
     identity: identity(),
     ask: askOf('Hello'),
