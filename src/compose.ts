@@ -4,6 +4,7 @@
 import type { RequestListener } from 'node:http'
 import { join } from 'node:path'
 import { openAuditLog } from './adapters/audit-log/audit-log.ts'
+import { claimIdleLogs } from './adapters/audit-log/idle-logs.ts'
 import { createPseudonyms } from './adapters/audit-log/pseudonyms.ts'
 import { systemClock } from './adapters/system/clock.ts'
 import { createIds } from './adapters/system/ids.ts'
@@ -12,7 +13,7 @@ import { createTokenCounter } from './adapters/tiktoken/token-counter.ts'
 import { beginRecord } from './compose/begin-record.ts'
 import { builtinIssuer, keysFolder } from './compose/issuer.ts'
 import type { BuiltinIssuer } from './compose/issuer.ts'
-import { openLedger } from './compose/ledger.ts'
+import { openLedger, storeKeeper } from './compose/ledger.ts'
 import type { OpenedLedger } from './compose/ledger.ts'
 import { readRules } from './compose/rules.ts'
 import type { RulesInForce } from './compose/rules.ts'
@@ -56,7 +57,16 @@ export async function compose(config: Config, secrets: SecretReader, logger: Log
   const events = createEvents(logger, metrics)
   await using parts = new AsyncDisposableStack()
   const { world, issuer, ledger } = await buildWorld({ config, secrets, rules, events, openCalls }, parts)
-  await beginRecord({ world, rules, restore: ledger.restore, logger, folder: join(config.dataDir, 'objects') })
+  await beginRecord({
+    world,
+    rules,
+    openCalls,
+    logger,
+    restore: ledger.restore,
+    idleLogs: () => claimIdleLogs(config.dataDir),
+    openStore: storeKeeper({ world, openCalls, config }, ledger.store, parts),
+    folder: join(config.dataDir, 'objects'),
+  })
   parts.use(startHeartbeat({ ...world, openCalls }))
   parts.use(startReaper(world))
   const { nodesHeard } = ledger
@@ -108,7 +118,7 @@ interface Built {
 async function buildWorld(inputs: Inputs, parts: AsyncDisposableStack): Promise<Built> {
   const { config, rules, events, openCalls } = inputs
   const auditLog = parts.use(await openLog(config))
-  const ledger = openLedger(config, { events, openCalls, policy: rules.policy })
+  const ledger = openLedger(config, { events, openCalls, policy: rules.policy, owner: auditLog.origin })
   parts.use(ledger.ledger)
   const counter = parts.use(createTokenCounter())
   const issuer = await builtinIssuer(rules.policy, config)

@@ -1,6 +1,8 @@
 import { keepObject } from '../adapters/files/objects.ts'
 import type { Logger } from '../observability/logger.ts'
 import type { World } from '../ports.ts'
+import type { IdleLog } from '../ports/audit-log.ts'
+import type { OpenCallRegistry } from '../upkeep/open-calls.ts'
 import { countOf, reconcile } from '../upkeep/reconcile.ts'
 import { recover } from '../upkeep/recovery.ts'
 import type { Restore } from '../upkeep/recovery.ts'
@@ -10,20 +12,27 @@ import type { RulesInForce } from './rules.ts'
 /** Closes what a killed process left open, then writes down which rules are in force. */
 export async function beginRecord(input: {
   readonly world: World
+  readonly openCalls: Pick<OpenCallRegistry, 'calls'>
   readonly rules: RulesInForce
   /** Gives balances back to a ledger that forgets on exit; undefined for one that remembers. */
   readonly restore: Restore | undefined
   readonly logger: Logger
+  readonly idleLogs: () => Promise<readonly IdleLog[]>
+  /** Opens a ledger whose store can be lost, and calls this once it may be told what the log says; it may come later. */
+  readonly openStore: (onFirstOpening: () => Promise<void>) => Promise<void>
   /** Where policies and prices that were ever in force are kept. */
   readonly folder: string
 }): Promise<void> {
-  const { world, rules, restore, logger, folder } = input
+  const { world, rules, logger, folder } = input
   await checkLedger(world.ledger, logger)
-  const recovered = await recover({ ...world, restore })
+  const { settleAgain, ...recovered } = await recover({ ...world, ...input })
   if (recovered.closed > 0) logger.warn(recovered, 'calls left open by a killed process are settled at their estimate')
-  // No call is open yet: every expired hold of this log is for a start to account for.
-  const reconciled = await reconcile({ ...world, openCalls: { calls: () => [] } })
-  if (countOf(reconciled) > 0) logger.warn(reconciled, 'expired holds are settled as the log has them')
+  await input.openStore(async () => {
+    await settleAgain()
+    // Calls that are open by now are not accounted for here: they settle by themselves.
+    const reconciled = await reconcile({ ...world, openCalls: input.openCalls })
+    if (countOf(reconciled) > 0) logger.warn(reconciled, 'expired holds are settled as the log has them')
+  })
   await announce(world, 'policy', {
     text: rules.policy.canonical,
     sha256: rules.policy.digest,

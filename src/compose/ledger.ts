@@ -1,12 +1,19 @@
+import { basename, join } from 'node:path'
+import { claimIdleLogs } from '../adapters/audit-log/idle-logs.ts'
 import { createMemoryLedger } from '../adapters/memory/ledger.ts'
 import { withStandIn } from '../adapters/memory/stand-in.ts'
 import { createRedisLedger } from '../adapters/redis/ledger.ts'
 import { systemClock } from '../adapters/system/clock.ts'
 import type { Restore } from '../upkeep/recovery.ts'
+import { createStoreNotes } from '../adapters/system/store-notes.ts'
 import type { Config } from '../config/config.ts'
 import type { Policy } from '../domain/policy.ts'
+import { shardsOfRules } from '../domain/rule-shards.ts'
+import type { World } from '../ports.ts'
 import type { Events } from '../ports/events.ts'
+import type { LedgerStore } from '../ports/ledger-store.ts'
 import type { Ledger } from '../ports/ledger.ts'
+import { LedgerKeeper } from '../upkeep/ledger-keeper.ts'
 import type { OpenCallRegistry } from '../upkeep/open-calls.ts'
 
 export interface OpenedLedger {
@@ -15,23 +22,34 @@ export interface OpenedLedger {
   readonly restore: Restore | undefined
   /** To be told how many nodes there are; undefined where nobody needs to know. */
   readonly nodesHeard: ((nodes: number) => void) | undefined
+  /** Present on a ledger whose store can be lost apart from the process. */
+  readonly store: LedgerStore | undefined
 }
 
 interface Around {
   readonly events: Events
   readonly openCalls: OpenCallRegistry
   readonly policy: Policy
+  /** Origin of this gateway's log. */
+  readonly owner: string
 }
 
 /** The ledger that the configuration names. Where a rule says so, somebody stands in for it while it is away. */
 export function openLedger(config: Config, around: Around): OpenedLedger {
   if (config.ledger.kind === 'redis') {
-    const ledger = createRedisLedger({ url: config.ledger.url })
-    if (isLocalSomewhere(around.policy)) return { ...stoodInFor(ledger, around), restore: undefined }
-    return { ledger, restore: undefined, nodesHeard: undefined }
+    const ledger = createRedisLedger({ url: config.ledger.url, owner: around.owner })
+    if (isLocalSomewhere(around.policy)) {
+      return { ...stoodInFor(ledger, around), restore: undefined, store: ledger.store }
+    }
+    return { ledger, restore: undefined, nodesHeard: undefined, store: ledger.store }
   }
   const ledger = createMemoryLedger({ clock: systemClock })
-  return { ledger, restore: (balances, spans) => ledger.restore(balances, spans), nodesHeard: undefined }
+  return {
+    ledger,
+    restore: (balances, spans) => ledger.restore(balances, spans),
+    nodesHeard: undefined,
+    store: undefined,
+  }
 }
 
 function isLocalSomewhere({ limits, budgets }: Policy): boolean {
@@ -52,4 +70,34 @@ function stoodInFor(
     posted: (id) => openCalls.done(id, 'ledger', false),
   })
   return { ledger: stoodIn, nodesHeard: (heard) => (nodes = heard) }
+}
+
+/**
+ * How long a start waits for the ledger's store to open: a new or good one takes milliseconds. One that waits for another
+ * gateway opens later; until then calls are told so.
+ */
+const OPENING_MS = 5_000
+
+/** Keeps watch over the ledger's store, and opens it; a ledger in memory has none. */
+export function storeKeeper(
+  parts: { readonly world: World; readonly openCalls: OpenCallRegistry; readonly config: Config },
+  store: LedgerStore | undefined,
+  scope: AsyncDisposableStack,
+): (onFirstOpening: () => Promise<void>) => Promise<void> {
+  const { world, openCalls, config } = parts
+  return async (onFirstOpening) => {
+    if (store === undefined) return onFirstOpening()
+    const file = join(config.dataDir, 'ledger', `${basename(world.auditLog.origin)}.json`)
+    const keeper = new LedgerKeeper({
+      ...world,
+      store,
+      openCalls,
+      onFirstOpening,
+      idleLogs: () => claimIdleLogs(config.dataDir),
+      notes: createStoreNotes(file),
+      shardOf: () => shardsOfRules(world.rules.policy()),
+    })
+    scope.use(keeper)
+    await keeper.start(OPENING_MS)
+  }
 }

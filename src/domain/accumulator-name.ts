@@ -19,9 +19,18 @@ export function accumulatorName(accumulator: Accumulator): string {
 }
 
 function nameOf({ key, shape }: Accumulator): string {
-  if (shape.kind === 'budget') return `b:${key}`
+  if (shape.kind === 'budget') return budgetName(key)
   if (shape.kind === 'concurrency') return `c:${key}`
   if (shape.kind === 'sliding') return `s${shape.windowMs}.${shape.slots}:${key}`
-  if (shape.kind === 'span') return `d:${key}`
+  if (shape.kind === 'span') return spanName(key)
   return `t${shape.amount}.${shape.periodMs}:${key}`
+}
+
+/** The name of a budget, of which the key says all. */
+export function budgetName(key: string): string {
+  return `b:${key}`
+}
+
+export function spanName(key: string): string {
+  return `d:${key}`
 }

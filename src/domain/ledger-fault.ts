@@ -16,6 +16,10 @@ export const LEDGER_FAULTS = {
   primary_down: 'the ledger lost its primary',
   no_replicas: 'the ledger has too few replicas to take writes',
   busy: 'the ledger is busy with another script',
+  unverified: 'the server of the ledger changed and is being checked',
+  lost: 'the ledger lost its data, which is being brought back from the audit log',
+  rebuilding: 'the ledger is being rebuilt from the audit log',
+  waiting: 'the ledger is being rebuilt and waits for the log of another gateway',
   unexpected: 'the ledger failed',
 } as const
 

@@ -77,12 +77,15 @@ function keyOf(key: readonly Dimension[], values: readonly string[], encoded: Ma
     encoded.set(name, made)
     return made
   })
-  // All of one tenant lives in one shard, so that one atomic step reaches it; without a tenant the first value decides.
-  const home = Math.max(0, key.indexOf('tenant'))
   return {
     text: joinSubject(parts),
-    shard: shardOf(parts[home] ?? ''),
+    shard: shardOf(parts[homePart(key)] ?? ''),
     dimension: key.join(','),
     subject: values.join(','),
   }
+}
+
+/** All of one tenant lives in one shard, so that one atomic step reaches it; without a tenant the first value decides. */
+export function homePart(key: readonly Dimension[]): number {
+  return Math.max(0, key.indexOf('tenant'))
 }

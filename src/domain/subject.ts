@@ -46,6 +46,11 @@ export function joinSubject(encoded: readonly string[]): string {
   return encoded.join(SEPARATOR)
 }
 
+/** The encoded values of a joined subject. */
+export function splitSubject(subject: string): readonly string[] {
+  return subject.split(SEPARATOR)
+}
+
 const FNV_OFFSET = 0x811c9dc5
 const FNV_PRIME = 0x01000193
 

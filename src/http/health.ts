@@ -36,7 +36,9 @@ export function ready(readiness: Readiness): RequestHandler {
 async function ledgerFault(ledger: Ledger): Promise<string | undefined> {
   try {
     await ledger.ping()
-    return undefined
+    // Which logs it waits for is for whoever operates it.
+    const closed = ledger.closedFor?.()
+    return closed && `failed: ${closed.fault}: ${closed.message}`
   } catch (error) {
     return `failed: ${faultOf(error)}`
   }

@@ -54,9 +54,32 @@ function reasonOf(store: 'ledger' | 'audit', error: unknown): string {
   return store === 'ledger' ? faultOf(error) : 'none'
 }
 
+/** The ledger's store: lost, rebuilt, open again. */
+function closings(
+  logger: Logger,
+  metrics: Metrics,
+  spared: SparedLines,
+): Pick<Events, 'ledgerClosed' | 'ledgerOpened'> {
+  return {
+    ledgerClosed(fault, detail) {
+      metrics.ledgerOpen.set(0)
+      metrics.storeErrors.inc({ store: 'ledger', operation: 'closed', reason: fault })
+      spared.write(`closed ${fault}`, (leftOut) =>
+        logger.warn({ fault, detail, leftOut }, 'the ledger is closed: nothing is admitted'),
+      )
+    },
+    ledgerOpened({ facts, calls, closedMs }) {
+      metrics.ledgerOpen.set(1)
+      if (facts + calls > 0) metrics.ledgerRebuilt.inc()
+      logger.info({ facts, calls, closedMs: Math.round(closedMs) }, 'the ledger is open')
+    },
+  }
+}
+
 export function createEvents(logger: Logger, metrics: Metrics, nowMs = () => performance.now()): Events {
   const spared = new SparedLines(nowMs)
   return {
+    ...closings(logger, metrics, spared),
     decided(decision, decidedInMs) {
       decided(metrics, decision, decidedInMs)
     },

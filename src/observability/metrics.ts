@@ -23,6 +23,8 @@ export interface Metrics {
   readonly storeErrors: Counter<'store' | 'operation' | 'reason'>
   readonly upstreamErrors: Counter<'upstream' | 'kind'>
   readonly holds: Counter<'event'>
+  readonly ledgerOpen: Gauge
+  readonly ledgerRebuilt: Counter
   readonly inflight: Gauge
   readonly ledgerNodes: Gauge
   readonly rules: Gauge<'digest' | 'prices'>
@@ -63,6 +65,12 @@ export function createMetrics(inflight: () => number): Metrics {
       'kind',
     ]),
     holds: counter('holds_total', 'Holds that did not end as they should, by what became of them.', ['event']),
+    ledgerOpen: new Gauge({
+      name: 'tollgate_ledger_open',
+      help: '1 when the ledger has all that the logs say; 0 while it is closed.',
+      registers,
+    }),
+    ledgerRebuilt: counter('ledger_rebuilt_total', 'Times that this gateway told a ledger what its log says.'),
     inflight: new Gauge({
       name: 'tollgate_inflight_calls',
       help: 'Calls that hold something.',

@@ -26,3 +26,9 @@ export interface AuditLog extends AsyncDisposable {
   /** Reads the log in order; with `sinceMs` (epoch), stretches that are older as a whole may be left out. */
   records(reading?: { readonly sinceMs?: number }): AsyncIterable<AuditRecord>
 }
+
+/** A log of the same data folder whose process is gone. Nobody can take it up until it is disposed. */
+export interface IdleLog extends Disposable {
+  readonly origin: string
+  records(): AsyncIterable<AuditRecord>
+}

@@ -1,4 +1,5 @@
 import type { Decision } from '../domain/decision.ts'
+import type { LedgerFault } from '../domain/ledger-fault.ts'
 import type { Settlement } from '../domain/settlement.ts'
 
 /**
@@ -17,6 +18,10 @@ export interface Events {
   settlementAbandoned(callId: string, store: 'ledger' | 'audit', error: unknown): void
   upstreamFailed(upstream: string, kind: string): void
   ledgerFailed(operation: string, error: unknown): void
+  /** Nothing is decided by the ledger from now on; `detail` names logs that it waits for. Told again while it lasts. */
+  ledgerClosed(fault: LedgerFault, detail: string): void
+  /** It decides again: how many sums and open calls this gateway told its store, and how long it was closed. */
+  ledgerOpened(told: { readonly facts: number; readonly calls: number; readonly closedMs: number }): void
   auditFailed(error: unknown): void
   /** Calls that were open longer than any may be, and were ended. */
   callsOutlived(count: number): void

@@ -1,4 +1,5 @@
 import type { Accumulator, AccumulatorState } from '../domain/accumulator.ts'
+import type { LedgerUnavailable } from '../domain/failures.ts'
 import type {
   BudgetPage,
   ExpiredHold,
@@ -90,6 +91,8 @@ export interface Ledger extends AsyncDisposable {
   reserveLocally?(request: ReservationRequest): Promise<ReserveOutcome | undefined>
   /** Says that the node of this log is there, and how many are; absent where there is only one. */
   countNodes?(owner: string): Promise<number>
+  /** Why nothing is decided by the ledger although its store answers: it lost what it was told, or may have. */
+  closedFor?(): LedgerUnavailable | undefined
   /** Resolves when the store answers and takes writes; rejects when it does not, within a bound. Changes nothing. */
   ping(): Promise<void>
   /** How the store is set up, as far as something is wrong with it; absent where there is nothing to set up. */

@@ -5,8 +5,9 @@
 import type { AuditRecord } from '../domain/audit-record.ts'
 import { foldSettlement, settledAmounts } from '../domain/balances.ts'
 import type { SettledBalance } from '../domain/balances.ts'
+import { foldLog } from '../domain/log-fold.ts'
 import type { Clock, Ids } from '../ports.ts'
-import type { AuditLog } from '../ports/audit-log.ts'
+import type { AuditLog, IdleLog } from '../ports/audit-log.ts'
 import type { Ledger } from '../ports/ledger.ts'
 import { membersOf, textOf } from '../domain/record-members.ts'
 import { foldBeginnings } from '../domain/run-beginnings.ts'
@@ -18,6 +19,8 @@ export interface Recovered {
   readonly closed: number
   /** Balances given back to a ledger that forgets. */
   readonly restored: number
+  /** Tells a ledger that remembers by itself what this log settled last, as far as it does not know it. */
+  readonly settleAgain: () => Promise<void>
 }
 
 /** Gives back what was spent, and when runs began. */
@@ -30,6 +33,8 @@ interface Recovery {
   readonly clock: Clock
   /** Gives balances back; undefined for a ledger that remembers by itself. */
   readonly restore: Restore | undefined
+  /** Logs of the same folder whose processes are gone: what they settled counts on. */
+  readonly idleLogs: () => Promise<readonly IdleLog[]>
 }
 
 /** Settlements this close to the end of the log may not have reached the ledger before the process died. */
@@ -57,9 +62,29 @@ export async function recover(recovery: Recovery): Promise<Recovered> {
     foldBeginnings(settlement, spans, clock.nowMs())
     recent.push({ ...settlement, log: auditLog.origin, seq: -1, t: '' })
   }
-  if (recovery.restore === undefined) await settleAgain(recent, recovery.ledger)
-  else recovery.restore([...balances.values()], [...spans.values()])
-  return { closed: open.size, restored: recovery.restore === undefined ? 0 : balances.size }
+  const { restore } = recovery
+  restore?.([...balances.values()], [...spans.values()])
+  if (restore !== undefined) await restoreOthers(recovery, restore)
+  return {
+    closed: open.size,
+    restored: restore === undefined ? 0 : balances.size,
+    settleAgain: () => (restore === undefined ? settleAgain(recent, recovery.ledger) : Promise.resolve()),
+  }
+}
+
+/** What the other logs of the folder settled: their processes are gone, and their budgets go on. */
+async function restoreOthers({ idleLogs, clock }: Recovery, restore: Restore): Promise<void> {
+  const idle = await idleLogs()
+  try {
+    for (const log of idle) {
+      const fold = foldLog(clock.nowMs())
+      for await (const record of log.records()) fold.add(record)
+      const { balances, spans } = fold.sums()
+      restore(balances, spans)
+    }
+  } finally {
+    for (const log of idle) log[Symbol.dispose]()
+  }
 }
 
 /** What the ledger knows of a call that it had settled before the log could. */

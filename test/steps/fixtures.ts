@@ -43,6 +43,8 @@ function recordingEvents() {
     holdsLost: tell('holdsLost'),
     holdsReconciled: tell('holdsReconciled'),
     holdsReasserted: tell('holdsReasserted'),
+    ledgerClosed: tell('ledgerClosed'),
+    ledgerOpened: tell('ledgerOpened'),
     unexpected: tell('unexpected'),
   }
   return { events, seen }

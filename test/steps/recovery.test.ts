@@ -37,7 +37,9 @@ type World = Awaited<ReturnType<typeof openWorld>>
 /** Starts as a process does whose ledger has forgotten everything. */
 async function restart(world: World) {
   const ledger = createMemoryLedger({ clock: world.clock })
-  const recovered = await recover({ ...world, ledger, restore: (balances) => ledger.restore(balances) })
+  const restore: typeof ledger.restore = (balances) => ledger.restore(balances)
+  const { closed, restored } = await recover({ ...world, ledger, idleLogs: async () => [], restore })
+  const recovered = { closed, restored }
   return { ledger, recovered }
 }
 
@@ -103,8 +105,9 @@ describe('a start after a kill', () => {
     for (const call of [done, open]) await signDecision(call, world)
     const cost = Number(await finish(world, done))
 
-    const recovered = await recover({ ...world, ledger: shared.memory, restore: undefined })
-    expect(recovered).toEqual({ closed: 1, restored: 0 })
+    const recovered = await recover({ ...world, ledger: shared.memory, idleLogs: async () => [], restore: undefined })
+    expect(recovered).toMatchObject({ closed: 1, restored: 0 })
+    await recovered.settleAgain()
     expect(await shared.memory.holds(10)).toEqual([])
     const bound = Number(open.facts.estimate.cost.upper)
     expect((await standing(shared.memory, open)).slice(1)).toEqual([

@@ -119,7 +119,7 @@ function randomName(): string {
 }
 
 /** The open transaction is the lock; nothing is ever written to the file. */
-function tryLock(path: string): Disposable | undefined {
+export function tryLock(path: string): Disposable | undefined {
   const database = new DatabaseSync(path)
   try {
     database.exec('PRAGMA locking_mode=EXCLUSIVE; BEGIN EXCLUSIVE')

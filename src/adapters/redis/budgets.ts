@@ -30,7 +30,7 @@ async function* readStore(
   let cursor = '0'
   do {
     const args = [cursor, keys.budgets, KEYS_PER_STEP]
-    const step = toStep(await redis.evaluate(scripts.scan, [keys.leases(shard)], args))
+    const step = toScanStep(await redis.evaluate(scripts.scan, [keys.leases(shard)], args))
     cursor = step.cursor
     const found = step.names.filter((name) => wanted(keys.budgetKey(name)))
     const fields = await redis.read(found.map((name) => ['HMGET', name, 's', 'r', 'l']))
@@ -41,7 +41,8 @@ async function* readStore(
   } while (cursor !== '0')
 }
 
-function toStep(reply: unknown): { readonly cursor: string; readonly names: readonly string[] } {
+/** One step of listing: where the next begins, and the names. */
+export function toScanStep(reply: unknown): { readonly cursor: string; readonly names: readonly string[] } {
   if (Array.isArray(reply)) {
     const [cursor, names]: readonly unknown[] = reply
     if (typeof cursor === 'string' && Array.isArray(names) && names.every((name) => typeof name === 'string')) {

@@ -32,7 +32,7 @@ export interface RedisCommands extends AsyncDisposable {
   readonly isSlotted: boolean
   /** The servers as they are known now. One Redis is one store with all shards. */
   stores(): Promise<readonly Store[]>
-  /** Runs a script where its keys are. */
+  /** Runs a script where its keys are. One that must be loaded there and is not is refused with the fault `unverified`. */
   evaluate(script: Script, keys: readonly string[], args: readonly Argument[]): Promise<unknown>
   /** Reads, each where its first key is, sent together and answered in order; not one atomic step. */
   read(commands: readonly Command[]): Promise<readonly unknown[]>
@@ -116,7 +116,7 @@ export class OneRedis implements RedisCommands {
     try {
       return await run('evalsha', script.sha)
     } catch (error) {
-      if (!isReply(error) || !error.message.startsWith('NOSCRIPT')) throw error
+      if (script.onlyWhereLoaded === true || !isReply(error) || !error.message.startsWith('NOSCRIPT')) throw error
       return await run('eval', script.text)
     }
   }

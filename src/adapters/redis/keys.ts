@@ -23,10 +23,27 @@ export interface Keys {
   readonly nodes: string
   /** Never there: what asks whether the store takes writes. */
   probe(shard: number): string
+  /** An accumulator by its name. */
+  named(shard: number, name: string): string
+  /** Id of the epoch that a shard is in, with `~` before it while the store is being rebuilt; absent when it lost all. */
+  epoch(shard: number): string
+  /** Which parts of which logs a shard was told in this epoch. */
+  told(shard: number): string
+  /** The rebuild that began this epoch: who told what it knows, and who is waited for. */
+  readonly rebuild: string
+  /** Lets one gateway at a time empty the store. */
+  readonly lock: string
+  /** Marks of the gateways on the server that has this shard. */
+  stamps(shard: number): string
+  /** Matches everything in all shards. */
+  readonly all: string
 }
 
 /** Every shard there is. */
 export const ALL_SHARDS: readonly number[] = Array.from({ length: SHARDS }, (_, shard) => shard)
+
+/** The shard whose epoch speaks for all: the last to be opened. */
+export const FIRST_SHARD = 0
 
 const PREFIX = /^[A-Za-z0-9_.-]{1,32}$/
 
@@ -43,6 +60,13 @@ export function createKeys(prefix = 'L'): Keys {
     budgetKey: (name) => name.slice(name.indexOf('}:b:') + '}:b:'.length),
     nodes: tagged(0, 'nodes'),
     probe: (shard) => tagged(shard, 'probe'),
+    named: tagged,
+    epoch: (shard) => tagged(shard, 'E'),
+    told: (shard) => tagged(shard, 'C'),
+    rebuild: tagged(FIRST_SHARD, 'J'),
+    lock: tagged(FIRST_SHARD, 'W'),
+    stamps: (shard) => tagged(shard, 'N'),
+    all: `${prefix}:{v*}:*`,
   }
 }
 

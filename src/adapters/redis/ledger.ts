@@ -28,29 +28,34 @@ import type {
   ReserveOutcome,
   SettleOutcome,
 } from '../../domain/reservation.ts'
+import type { LedgerUnavailable } from '../../domain/failures.ts'
+import type { LedgerStore } from '../../ports/ledger-store.ts'
 import type { Ledger, SettleOptions } from '../../ports/ledger.ts'
+import { AcknowledgedRing } from './acknowledged.ts'
 import { readBalances } from './balances.ts'
 import { readBudgets } from './budgets.ts'
-import { chunksOf } from './chunks.ts'
 import type { RedisCommands } from './client.ts'
 import { connectRedis } from './connect.ts'
 import type { RedisAccess, RedisPlace } from './connect.ts'
+import { EpochGuard } from './epoch-guard.ts'
 import { createKeys } from './keys.ts'
 import type { Keys } from './keys.ts'
 import { mergeReassert, mergeSettle } from './merge.ts'
 import { Outbox } from './outbox.ts'
 import type { ReportUndelivered } from './outbox.ts'
 import { PartScripts } from './part-scripts.ts'
-import { reserveFit } from './reserve-fit.ts'
-import { allOf, mostUncertain, reserveParts } from './reserve-parts.ts'
+import { reserveWhole } from './reserve-whole.ts'
 import { ofPart, partsOf } from './parts.ts'
 import type { Part } from './parts.ts'
 import { countNodes } from './presence.ts'
 import { Reaper } from './reaper.ts'
 import { Reply } from './replies.ts'
-import { loadScripts } from './scripts.ts'
+import { loadScripts, ownScript } from './scripts.ts'
 import { inspectSetup } from './setup.ts'
+import { ofAll, ofShards } from './spread.ts'
+import type { Home } from './spread.ts'
 import type { Scripts } from './scripts.ts'
+import { RedisStore } from './store.ts'
 
 export type RedisLedgerOptions = RedisPlace &
   RedisAccess & {
@@ -60,30 +65,44 @@ export type RedisLedgerOptions = RedisPlace &
     readonly scripts?: Scripts
     /** Told when a part of a refused decision on a Cluster could not be given back: its lease will charge it. */
     readonly onUndelivered?: ReportUndelivered
+    /**
+     * Origin of the log of the gateway that decides by this ledger: then nothing is decided before its `store` was opened.
+     * Without it only what belongs to no gateway may use the ledger: commands that read, tests and measurements.
+     */
+    readonly owner?: string
   }
+
+/** A ledger whose store can be lost apart from the process. */
+export interface StoredLedger extends Ledger {
+  readonly store: LedgerStore
+}
 
 interface Parts {
   readonly redis: RedisCommands
   readonly keys: Keys
   readonly scripts: Scripts
   readonly report: ReportUndelivered
+  readonly owner: string
+  /** Undefined: the epoch is not looked at. */
+  readonly guard: EpochGuard | undefined
 }
 
-/** Ids in one call: bounds the time for which an extension or a release holds up decisions. */
-const IDS_PER_CALL = 500
-
 /** Connects in the background: the first call waits for the connection, within its bound. */
-export function createRedisLedger(options: RedisLedgerOptions): Ledger {
+export function createRedisLedger(options: RedisLedgerOptions): StoredLedger {
+  const { owner, scripts = loadScripts() } = options
   return new RedisLedger({
     redis: connectRedis(options),
     keys: createKeys(options.prefix),
-    scripts: options.scripts ?? loadScripts(),
+    scripts: owner === undefined ? scripts : { ...scripts, reserve: ownScript(scripts.reserve, owner) },
+    owner: owner ?? '',
+    guard: owner === undefined ? undefined : new EpochGuard(),
     report: options.onUndelivered ?? (() => undefined),
   })
 }
 
-class RedisLedger implements Ledger {
+class RedisLedger implements StoredLedger {
   readonly kind = 'redis'
+  readonly store: LedgerStore
   readonly #parts: Parts
   readonly #redis: RedisCommands
   readonly #keys: Keys
@@ -91,6 +110,7 @@ class RedisLedger implements Ledger {
   readonly #scripts: PartScripts
   readonly #reaper: Reaper
   readonly #outbox: Outbox
+  readonly #acknowledged = new AcknowledgedRing()
   readonly inspect = () => inspectSetup(this.#redis)
   readonly countNodes = (owner: string) => countNodes(this.#parts, owner)
 
@@ -102,19 +122,21 @@ class RedisLedger implements Ledger {
     this.#scripts = new PartScripts(parts)
     this.#outbox = new Outbox(parts.report)
     this.#reaper = new Reaper(parts)
+    this.store = new RedisStore({
+      ...parts,
+      guard: parts.guard ?? new EpochGuard(),
+      acknowledged: this.#acknowledged,
+      postings: this.#scripts,
+    })
   }
 
   async reserve(request: ReservationRequest): Promise<ReserveOutcome> {
     assertReservation(request)
-    const parts = partsOf(request.charges, this.#redis.isSlotted)
-    const [only, ...others] = parts
-    if (only === undefined) throw new RangeError('a decision has at least one part')
-    if (others.length === 0) return this.#scripts.reserve(request, only)
-    const tools = { scripts: this.#scripts, outbox: this.#outbox }
-    const reserve = (asked: ReservationRequest) => reserveParts(asked, parts, tools)
-    if (request.fit === undefined) return reserve(request)
-    const accumulators = request.charges.map(({ accumulator }) => accumulator)
-    return reserveFit(request, request.fit, { look: () => this.balances(accumulators), reserve })
+    const { guard } = this.#parts
+    if (guard === undefined) return this.#reserve(request, '')
+    const outcome = await guard.reserving((epoch) => this.#reserve(request, epoch))
+    if (outcome.kind === 'held') this.#acknowledged.touch()
+    return outcome
   }
 
   async settle(hold: Hold, actual: readonly number[], options: SettleOptions = {}): Promise<SettleOutcome> {
@@ -122,20 +144,22 @@ class RedisLedger implements Ledger {
     assertReservationId(hold.id)
     assertSettlement(hold.charges, actual)
     assertNote(note)
-    const outcomes = await this.#ofAll(hold, (part) => {
+    const outcomes = await ofAll(this.#partsOf(hold), (part) => {
       const posting = { actual: ofPart(actual, part), mode: 'settle', note } as const
       return force ? this.#scripts.force(hold, part, posting) : this.#scripts.settle(hold, part, posting)
     })
-    return mergeSettle(outcomes)
+    const outcome = mergeSettle(outcomes)
+    if (outcome.kind === 'settled') this.#acknowledged.add({ hold, amounts: actual }, performance.now())
+    return outcome
   }
 
   async void(hold: Pick<Hold, 'id' | 'charges' | 'owner'>): Promise<SettleOutcome> {
     assertReservationId(hold.id)
-    return mergeSettle(await this.#ofAll(hold, (part) => this.#scripts.giveBack(hold, part, 'void')))
+    return mergeSettle(await ofAll(this.#partsOf(hold), (part) => this.#scripts.giveBack(hold, part, 'void')))
   }
 
   async release(holds: readonly Pick<Hold, 'id' | 'charges'>[]): Promise<void> {
-    await this.#ofShards(holds, async (shard, ids) => {
+    await ofShards(this.#homesOf(holds), async (shard, ids) => {
       const records = ids.map((id) => this.#keys.record(shard, id))
       await this.#redis.evaluate(this.#texts.release, records, [TOMBSTONE_MS])
       return []
@@ -143,7 +167,7 @@ class RedisLedger implements Ledger {
   }
 
   async extend(holds: readonly Pick<Hold, 'id' | 'charges'>[], leaseMs: number): Promise<readonly ReservationId[]> {
-    const lost = await this.#ofShards(holds, async (shard, ids) => {
+    const lost = await ofShards(this.#homesOf(holds), async (shard, ids) => {
       const reply = await this.#redis.evaluate(this.#texts.extend, [this.#keys.leases(shard)], [leaseMs, ...ids])
       return new Reply(reply).texts()
     })
@@ -152,7 +176,9 @@ class RedisLedger implements Ledger {
 
   async reassert(hold: Hold, leaseMs: number): Promise<ReassertOutcome> {
     assertHold(hold, leaseMs)
-    return mergeReassert(await this.#ofAll(hold, (part) => this.#scripts.reassert(hold, part, leaseMs)))
+    const outcomes = await ofAll(this.#partsOf(hold), (part) => this.#scripts.reassert(hold, part, leaseMs))
+    this.#acknowledged.touch()
+    return mergeReassert(outcomes)
   }
 
   async reap(max: number): Promise<readonly ExpiredHold[]> {
@@ -196,37 +222,26 @@ class RedisLedger implements Ledger {
     await Promise.all(pings)
   }
 
+  closedFor(): LedgerUnavailable | undefined {
+    return this.#parts.guard?.closedFor()
+  }
+
   async [Symbol.asyncDispose](): Promise<void> {
     await this.#outbox.close()
     await this.#redis[Symbol.asyncDispose]()
   }
 
-  /** Does something with each part. Each is tried, whatever becomes of the others. */
-  async #ofAll<Outcome>(
-    { charges }: Pick<Hold, 'charges'>,
-    run: (part: Part) => Promise<Outcome>,
-  ): Promise<readonly Outcome[]> {
-    const { answers, errors } = await allOf(partsOf(charges, this.#redis.isSlotted), run)
-    if (errors.length > 0) throw mostUncertain(errors)
-    return answers
+  #partsOf({ charges }: Pick<Hold, 'charges'>): readonly Part[] {
+    return partsOf(charges, this.#redis.isSlotted)
   }
 
-  /** Does something with the ids of each shard, some at a time. */
-  async #ofShards<Answer>(
-    holds: readonly Pick<Hold, 'id' | 'charges'>[],
-    run: (shard: number, ids: readonly ReservationId[]) => Promise<readonly Answer[]>,
-  ): Promise<readonly Answer[]> {
-    const homes = holds.flatMap(({ id, charges }) =>
-      partsOf(charges, this.#redis.isSlotted).map(({ home }) => ({ home, id })),
-    )
-    const calls = [...Map.groupBy(homes, ({ home }) => home)].flatMap(([shard, group]) =>
-      chunksOf(IDS_PER_CALL, group).map((chunk) =>
-        run(
-          shard,
-          chunk.map(({ id }) => id),
-        ),
-      ),
-    )
-    return (await Promise.all(calls)).flat()
+  #homesOf(holds: readonly Pick<Hold, 'id' | 'charges'>[]): readonly Home[] {
+    return holds.flatMap((hold) => this.#partsOf(hold).map(({ home }) => ({ home, id: hold.id })))
+  }
+
+  async #reserve(request: ReservationRequest, epoch: string): Promise<ReserveOutcome> {
+    const balances = (accumulators: readonly Accumulator[]) => this.balances(accumulators)
+    const tools = { scripts: this.#scripts, outbox: this.#outbox, epoch, balances }
+    return reserveWhole(request, this.#partsOf(request), tools)
   }
 }

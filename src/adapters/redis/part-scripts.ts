@@ -3,6 +3,8 @@
  */
 import { IDLE_COUNTER_MS, NOTE_KEPT_MS, TOMBSTONE_MS } from '../../domain/accumulator-geometry.ts'
 import type { Charge } from '../../domain/accumulator.ts'
+import { LedgerUnavailable } from '../../domain/failures.ts'
+import { LEDGER_FAULTS } from '../../domain/ledger-fault.ts'
 import { LEASE_MS } from '../../domain/reservation.ts'
 import type {
   Hold,
@@ -11,7 +13,8 @@ import type {
   ReserveOutcome,
   SettleOutcome,
 } from '../../domain/reservation.ts'
-import type { RedisCommands } from './client.ts'
+import type { Argument, RedisCommands } from './client.ts'
+import type { EpochGuard } from './epoch-guard.ts'
 import type { Keys } from './keys.ts'
 import { ofPart } from './parts.ts'
 import type { Part } from './parts.ts'
@@ -19,7 +22,7 @@ import { toReassertOutcome, toReserveOutcome, toSettleOutcome } from './outcomes
 import { writePlan, writeReasserted } from './plan.ts'
 import { Reply } from './replies.ts'
 import { reassertArguments, reassertedParts, reserveArguments, settleArguments } from './script-arguments.ts'
-import type { Scripts } from './scripts.ts'
+import type { Script, Scripts } from './scripts.ts'
 
 export interface Posting {
   /** One amount for each charge of the part. */
@@ -29,34 +32,55 @@ export interface Posting {
   readonly note: string
 }
 
+/** Which epoch a script posts in; see `EpochGuard`. Empty: this ledger is not guarded. */
+export interface InEpoch {
+  readonly epoch: string
+  /** How long a settlement is recognised at least, in milliseconds. */
+  readonly keptMs?: number
+}
+
 export class PartScripts {
   readonly #redis: RedisCommands
   readonly #keys: Keys
   readonly #scripts: Scripts
 
-  constructor(parts: { readonly redis: RedisCommands; readonly keys: Keys; readonly scripts: Scripts }) {
+  readonly #guard: EpochGuard | undefined
+
+  constructor(parts: {
+    readonly redis: RedisCommands
+    readonly keys: Keys
+    readonly scripts: Scripts
+    readonly guard: EpochGuard | undefined
+  }) {
+    this.#guard = parts.guard
     this.#redis = parts.redis
     this.#keys = parts.keys
     this.#scripts = parts.scripts
   }
 
   /** With `fit`, each part finds what it affords by itself: several parts must be asked for one and the same answer. */
-  async reserve(request: Omit<ReservationRequest, 'charges'>, part: Part): Promise<ReserveOutcome> {
+  async reserve(request: Omit<ReservationRequest, 'charges'>, part: Part, epoch: string): Promise<ReserveOutcome> {
     const { id, leaseMs, owner } = request
     const { home, charges } = part
     const fit = request.fit && { ...request.fit, terms: ofPart(request.fit.terms, part) }
-    const reply = await this.#redis.evaluate(
+    const reply = await this.#post(
       this.#scripts.reserve,
       [this.#keys.record(home, id), this.#keys.leases(home), ...this.#accumulatorKeys(charges)],
       [id, leaseMs, writePlan(owner, part), ...reserveArguments({ charges, fit })],
+      { home, epoch },
     )
-    return toReserveOutcome({ id, charges, owner }, new Reply(reply))
+    return toReserveOutcome({ id, charges, owner }, reply)
   }
 
-  async settle({ id, owner }: Pick<Hold, 'id' | 'owner'>, part: Part, posting: Posting): Promise<SettleOutcome> {
+  async settle(
+    { id, owner }: Pick<Hold, 'id' | 'owner'>,
+    part: Part,
+    posting: Posting,
+    { epoch, keptMs = posting.note === '' ? TOMBSTONE_MS : NOTE_KEPT_MS }: InEpoch = this.#inEpoch(),
+  ): Promise<SettleOutcome> {
     const { home, charges } = part
     const { actual, mode, note } = posting
-    const reply = await this.#redis.evaluate(
+    const reply = await this.#post(
       this.#scripts.settle,
       [
         this.#keys.record(home, id),
@@ -64,9 +88,10 @@ export class PartScripts {
         this.#keys.expired(home, owner),
         ...this.#accumulatorKeys(charges),
       ],
-      [id, note === '' ? TOMBSTONE_MS : NOTE_KEPT_MS, mode, IDLE_COUNTER_MS, note, ...settleArguments(charges, actual)],
+      [id, keptMs, mode, IDLE_COUNTER_MS, note, ...settleArguments(charges, actual)],
+      { home, epoch },
     )
-    return toSettleOutcome(new Reply(reply))
+    return toSettleOutcome(reply)
   }
 
   /** Nothing was spent. */
@@ -84,17 +109,43 @@ export class PartScripts {
   }
 
   /** `hold` is the whole. */
-  async reassert(hold: Hold, part: Part, leaseMs: number): Promise<ReassertOutcome> {
+  async reassert(
+    hold: Hold,
+    part: Part,
+    leaseMs: number,
+    { epoch }: InEpoch = this.#inEpoch(),
+  ): Promise<ReassertOutcome> {
     const { home, charges } = part
     const own = { ...hold, charges, marks: ofPart(hold.marks, part) }
     const lost = reassertedParts(own)
     const keys = this.#accumulatorKeys(lost.map(({ charge }) => charge))
-    const reply = await this.#redis.evaluate(
+    const reply = await this.#post(
       this.#scripts.reassert,
       [this.#keys.record(home, hold.id), this.#keys.leases(home), ...keys],
       [hold.id, leaseMs, writeReasserted(own, part), ...reassertArguments(lost)],
+      { home, epoch },
     )
-    return toReassertOutcome(new Reply(reply))
+    return toReassertOutcome(reply)
+  }
+
+  /** Throws while there is no epoch to post in. */
+  #inEpoch(): InEpoch {
+    return { epoch: this.#guard?.epochToPost() ?? '' }
+  }
+
+  /** Runs a script that posts, in the epoch that its home shard has to be in. */
+  async #post(
+    script: Script,
+    keys: readonly string[],
+    args: readonly Argument[],
+    { home, epoch }: { readonly home: number; readonly epoch: string },
+  ): Promise<Reply> {
+    const reply = await this.#redis.evaluate(script, [...keys, this.#keys.epoch(home)], [...args, epoch])
+    if (Array.isArray(reply) && reply[0] === 'lost') {
+      this.#guard?.lost(epoch)
+      throw new LedgerUnavailable(LEDGER_FAULTS.lost, { fault: 'lost', maybeDone: false })
+    }
+    return new Reply(reply)
   }
 
   #accumulatorKeys(charges: readonly Charge[]): readonly string[] {

@@ -8,6 +8,7 @@ import { EXPIRED_KEPT_MS, IDLE_COUNTER_MS } from '../../domain/accumulator-geome
 import type { ExpiredHold, Hold, OpenHold, ReservationId } from '../../domain/reservation.ts'
 import { chunksOf } from './chunks.ts'
 import type { RedisCommands } from './client.ts'
+import type { EpochGuard } from './epoch-guard.ts'
 import { ALL_SHARDS } from './keys.ts'
 import type { Keys } from './keys.ts'
 import { joinParts } from './parts.ts'
@@ -33,17 +34,21 @@ interface Parts {
   readonly redis: RedisCommands
   readonly keys: Keys
   readonly scripts: Scripts
+  /** Undefined: the epoch is not looked at. */
+  readonly guard: EpochGuard | undefined
 }
 
 export class Reaper {
   readonly #redis: RedisCommands
   readonly #keys: Keys
   readonly #scripts: Scripts
+  readonly #guard: EpochGuard | undefined
 
   constructor(parts: Parts) {
     this.#redis = parts.redis
     this.#keys = parts.keys
     this.#scripts = parts.scripts
+    this.#guard = parts.guard
   }
 
   /**
@@ -51,6 +56,8 @@ export class Reaper {
    * the holds that did expire must reach the caller.
    */
   async reap(max: number): Promise<readonly ExpiredHold[]> {
+    // A store that is being rebuilt keeps its holds: their calls cannot settle yet.
+    if (this.#guard?.isOpen === false) return []
     const due = (await this.#due()).slice(0, max)
     const reads = (await this.#records(due)).map((record, index) => toDueHold(due[index], record))
     const expired: HeldPart[] = []
@@ -126,8 +133,15 @@ export class Reaper {
         this.#keys.leases(shard),
         this.#keys.expired(shard, hold.owner),
         ...counters.map(({ accumulator }) => this.#keys.accumulator(accumulator)),
+        this.#keys.epoch(shard),
       ],
-      [hold.id, EXPIRED_KEPT_MS, IDLE_COUNTER_MS, ...expireArguments(counters)],
+      [
+        hold.id,
+        EXPIRED_KEPT_MS,
+        IDLE_COUNTER_MS,
+        ...expireArguments(counters),
+        this.#guard?.isOpen === true ? this.#guard.epochToPost() : '',
+      ],
     )
     return reply === 'expired'
   }

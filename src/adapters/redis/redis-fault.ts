@@ -20,6 +20,7 @@ const REPLIES: Readonly<Record<string, LedgerFault>> = {
   MASTERDOWN: 'primary_down',
   NOREPLICAS: 'no_replicas',
   BUSY: 'busy',
+  NOSCRIPT: 'unverified',
 }
 
 /** Redis before 7 wraps what a script met: `ERR Error running script (…): @user_script: 9: -OOM command not …`. */

@@ -12,7 +12,7 @@ import type { Part } from './parts.ts'
 export async function reserveParts(
   request: ReservationRequest,
   parts: readonly Part[],
-  { scripts, outbox }: { readonly scripts: PartScripts; readonly outbox: Outbox },
+  { scripts, outbox, epoch }: { readonly scripts: PartScripts; readonly outbox: Outbox; readonly epoch: string },
 ): Promise<ReserveOutcome> {
   if (!(await outbox.isSettled(request.id))) {
     const problem = 'Redis: what another shard refused is still to be given back'
@@ -20,7 +20,7 @@ export async function reserveParts(
   }
   const { answers, errors } = await allOf(parts, async (part) => ({
     part,
-    outcome: await scripts.reserve(request, part),
+    outcome: await scripts.reserve(request, part, epoch),
   }))
   const held = answers.filter(isHeld)
   if (held.length < parts.length) {

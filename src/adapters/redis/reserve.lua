@@ -16,12 +16,16 @@
 -- Reply {'held', now (us), marks as the record keeps them, then per accumulator: limit, settled, held before the charge}
 --       {'refused', then per accumulator without room: index, limit, settled, held, wait (us, -1 never by time alone)}
 --       {'duplicate', state letter}   {'stale', now (ms)}: a calendar window that does not contain now
+--       {'loaded'} when there is no id   {'lost'} (see guard)
 --
 -- A repeat finds the record and changes nothing. A void that came first has left a record too, so a reserve that was
 -- delayed on its way is refused.
 
 local FIELDS = 7
 local FIRST = 3
+
+-- Asked without an id, only to make the script known or to see whether it is.
+if ARGV[1] == '' then return {'loaded'} end
 
 local known = redis.call('GET', KEYS[1])
 if known then return {'duplicate', string.sub(known, 1, 1)} end

@@ -1,3 +1,5 @@
+import { faultOf } from '../../domain/failures.ts'
+import type { LedgerFault } from '../../domain/ledger-fault.ts'
 import type { World } from '../../ports.ts'
 
 /**
@@ -5,6 +7,15 @@ import type { World } from '../../ports.ts'
  * gets through at the last attempt still finds its hold alive. After that the hold expires to what it held.
  */
 const RETRY_AFTER_MS = [50, 100, 200, 400, 800, 1_600, 3_200, 5_000, 5_000, 5_000, 5_000, 5_000, 5_000, 5_000, 5_000]
+
+/**
+ * A ledger that is closed takes nothing although its store is there: it was lost, and waits to be rebuilt. Its holds come
+ * back with it, so what waits is asked again every few seconds, for a day at most: about as long as somebody needs who has to
+ * bring a missing log back, and as long as a settlement that was told by a rebuild is recognised.
+ */
+const CLOSED: ReadonlySet<LedgerFault> = new Set(['lost', 'rebuilding', 'waiting', 'unverified'])
+const CLOSED_PAUSE_MS = 5_000
+const CLOSED_ATTEMPTS_MAX = 86_400_000 / CLOSED_PAUSE_MS
 
 /** What is written, and for which call. */
 export interface Writing {
@@ -19,12 +30,15 @@ export interface Writing {
  */
 export async function persist(writing: Writing, world: Pick<World, 'events' | 'timer'>): Promise<boolean> {
   const { callId, store, write } = writing
+  let closedAttempts = 0
   for (let attempt = 0; ; attempt += 1) {
     try {
       await write()
       return true
     } catch (error) {
-      const pause = RETRY_AFTER_MS[attempt]
+      const isClosed = CLOSED.has(faultOf(error)) && closedAttempts < CLOSED_ATTEMPTS_MAX
+      if (isClosed) closedAttempts += 1
+      const pause = RETRY_AFTER_MS[attempt] ?? (isClosed ? CLOSED_PAUSE_MS : undefined)
       if (pause === undefined) {
         world.events.settlementAbandoned(callId, store, error)
         return false

@@ -171,10 +171,10 @@ describe('on the clock of Redis', () => {
 
   test('a lease that was extended after it was found overdue is not charged', async () => {
     const held = await hold(ledger, [take(lifetime(100), 30)])
-    const keys = [`L:{v7}:R:${held.id}`, 'L:{v7}:Z', 'L:{v7}:X:test/audit/log', 'L:{v7}:b:rule|budget']
+    const keys = [`L:{v7}:R:${held.id}`, 'L:{v7}:Z', 'L:{v7}:X:test/audit/log', 'L:{v7}:b:rule|budget', 'L:{v7}:E']
     const expire = loadScripts().expire.text
     const before = await dump()
-    expect(await client.eval(expire, keys.length, ...keys, held.id, 1_000, 1_000, 'b', 30, 1)).toBe('live')
+    expect(await client.eval(expire, keys.length, ...keys, held.id, 1_000, 1_000, 'b', 30, 1, '')).toBe('live')
     expect(await dump()).toEqual(before)
   })
 

@@ -1,0 +1,126 @@
+/**
+ * Several gateways, each with a data folder of its own, on one Redis and in front of one provider: what their callers saw and
+ * what the provider was asked, for tests in which the store is lost meanwhile.
+ */
+import { rm } from 'node:fs/promises'
+import { settledRecords, standingOf } from './books.ts'
+import { post } from './calls.ts'
+import { startGateway } from './gateway.ts'
+import type { RunningGateway } from './gateway.ts'
+import { policySet } from './policies.ts'
+import { askOf, PROVIDER_KEYS, providerPolicy, startProvider } from './provider.ts'
+import { listOf, membersOf } from '../../src/domain/record-members.ts'
+import type { AuditRecord } from '../../src/domain/audit-record.ts'
+
+/** What the provider reports for each answer. */
+export const TOKENS_PER_CALL = 12
+
+/** Most that one call can take of a budget of tokens: its bytes and its output maximum stay below. */
+export const TOKENS_BOUND_MAX = 200
+
+export interface Fleet extends AsyncDisposable {
+  readonly gateways: readonly RunningGateway[]
+  /** Calls that reached the provider. */
+  readonly provided: () => number
+  /** Starts the gateway of this place again, on its own data. */
+  restart(place: number): Promise<RunningGateway>
+  /** One call through the gateway of this place. */
+  call(place: number): Promise<Seen>
+}
+
+export interface Seen {
+  readonly status: number
+  /** `error.code` of a refusal. */
+  readonly code: string
+}
+
+export async function startFleet(options: {
+  readonly size: number
+  readonly tokens: number
+  readonly redisUrl?: string
+}): Promise<Fleet> {
+  const provider = await startProvider()
+  const base = policySet(`
+budgets:
+  - name: purse
+    key: [tenant]
+    limit: {tokens: ${options.tokens}, period: lifetime}
+`)
+  const policies = `${base.slice(0, base.indexOf('upstreams:'))}${providerPolicy(provider).trim()}\n${base.slice(base.indexOf('access:'))}`
+  const settings = {
+    policies,
+    env: PROVIDER_KEYS,
+    ...(options.redisUrl !== undefined && { redisUrl: options.redisUrl }),
+  }
+  const gateways: RunningGateway[] = []
+  const tokens: string[] = []
+  const start = async (place: number, dir?: string) => {
+    const gateway = await startGateway({ ...settings, ...(dir !== undefined && { dir }) })
+    gateways[place] = gateway
+    tokens[place] = await gateway.token()
+    return gateway
+  }
+  for (let place = 0; place < options.size; place += 1) await start(place)
+  return {
+    gateways,
+    provided: () => provider.seen.length,
+    async restart(place) {
+      return start(place, gateways[place]?.dir)
+    },
+    async call(place) {
+      const url = gateways[place]?.url ?? ''
+      const response = await post({ url, token: tokens[place] ?? '', body: askOf('openai') })
+      return { status: response.status, code: codeOf(await response.text()) }
+    },
+    async [Symbol.asyncDispose]() {
+      for (const gateway of gateways) {
+        await gateway.kill()
+        await rm(gateway.dir, { recursive: true, force: true })
+      }
+      await provider[Symbol.asyncDispose]()
+    },
+  }
+}
+
+function codeOf(text: string): string {
+  return /"code":\s*"([a-z_]+)"/.exec(text)?.[1] ?? ''
+}
+
+/** Calls through all gateways as fast as they are answered, until `enough` says so of what was seen; answers all of it. */
+export async function load(
+  fleet: Fleet,
+  callers: number,
+  enough: (seen: readonly Seen[]) => boolean,
+): Promise<readonly Seen[]> {
+  const seen: Seen[] = []
+  const caller = async (place: number) => {
+    while (!enough(seen)) seen.push(await fleet.call(place).catch(() => ({ status: 0, code: 'no_connection' })))
+  }
+  await Promise.all(Array.from({ length: callers }, (_, index) => caller(index % fleet.gateways.length)))
+  return seen
+}
+
+export const count = (seen: readonly Seen[], status: number) => seen.filter((one) => one.status === status).length
+
+/** Tokens that the logs say were settled on the purse. */
+function tokensIn(records: readonly AuditRecord[]): number {
+  return records
+    .filter((record) => record.type === 'settle')
+    .flatMap((record) => listOf(record['bkt']).map((entry) => membersOf(entry)))
+    .filter(({ rule }) => rule === 'purse')
+    .reduce((sum, { act }) => sum + Number(act), 0)
+}
+
+/** The sums of the three books once everything is settled: logs, ledger as a gateway tells it, provider. */
+export async function books(fleet: Fleet, place = 0) {
+  const records = await settledRecords(fleet.gateways.map(({ dataDir }) => dataDir))
+  const gateway = fleet.gateways[place]
+  if (gateway === undefined) throw new Error(`no gateway ${place}`)
+  const { used, held } = await standingOf(gateway.url, await gateway.token(), 'purse')
+  return {
+    log: tokensIn(records),
+    ledger: Number(used),
+    held: Number(held),
+    provider: fleet.provided() * TOKENS_PER_CALL,
+  }
+}
