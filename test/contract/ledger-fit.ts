@@ -1,12 +1,14 @@
 /**
  * What every ledger owes of a reservation that may be made smaller for a shorter answer.
  */
+import { isDeepStrictEqual } from 'node:util'
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest'
 
 import type { Accumulator, Charge } from '../../src/domain/accumulator.ts'
 import type { Fit, FitTerm } from '../../src/domain/fit.ts'
 import type { Hold } from '../../src/domain/reservation.ts'
 import type { Ledger } from '../../src/ports/ledger.ts'
+import { until } from '../support/until.ts'
 import { accumulator, asks, bucket, hold, hourly, lifetime, places, ring, take } from './ledger-fixtures.ts'
 import type { LedgerUnderTest } from './ledger-fixtures.ts'
 
@@ -224,6 +226,40 @@ export function ledgerFitContract(name: string, open: () => Promise<LedgerUnderT
           [0, 1],
         ])
       })
+    })
+
+    test('many at once over several shards never pass a limit, agree on their answers, and the rest is not lost', async () => {
+      const [near, far] = [lifetime(10_000, { key: 'near', shard: 3 }), lifetime(19_000, { key: 'far', shard: 900 })]
+      const request = () => asks([take(near, 1_300), take(far, 2_600)], { fit: fitOf(grows(300, 1), grows(600, 2)) })
+      const held: Hold[] = []
+      const reserve = async () => {
+        const outcome = await ledger.reserve(request())
+        if (outcome.kind === 'held') held.push(outcome.hold)
+        return outcome.kind
+      }
+      const sumsOf = () =>
+        [0, 1].map((index) => held.reduce((sum, { charges }) => sum + (charges[index]?.amount ?? 0), 0))
+      // What calls took from each other is given back soon: whoever comes then gets it.
+      const givenBack = () =>
+        until('what refused calls held is given back', async () => {
+          const states = await ledger.balances([near, far])
+          return isDeepStrictEqual(
+            states.map((one) => one.held),
+            sumsOf(),
+          )
+            ? states
+            : undefined
+        })
+      await Promise.all(Array.from({ length: 50 }, reserve))
+      await givenBack()
+      for (let turn = 0; turn < 50 && (await reserve()) === 'held'; turn += 1);
+      await givenBack()
+      const sums = sumsOf()
+      expect(sums[0]).toBeLessThanOrEqual(10_000)
+      // The far budget ends first: an answer of 100 tokens takes 800 of it.
+      expect(sums[1]).toBe(2 * (sums[0] ?? 0))
+      expect(sums[1]).toBeGreaterThan(19_000 - 800)
+      expect(sums[1]).toBeLessThanOrEqual(19_000)
     })
 
     test('many at once never pass the limit, and leave less than the least of use', async () => {
