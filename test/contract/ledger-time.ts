@@ -240,6 +240,40 @@ export function ledgerTimeContract(name: string, open: () => Promise<LedgerUnder
       })
     })
 
+    test('what a call cost beyond its charge is owed also to a bucket that had drained and was forgotten', async () => {
+      const one = bucket(10)
+      const held = await hold(ledger, [take(one, 3)])
+      await under.advance(60_000)
+      await ledger.settle(held, [15])
+      expect(await state(one)).toMatchObject({ settled: 12 })
+      expect(await ledger.reserve(asks([take(one)]))).toMatchObject({ shortfalls: [{ retryAfterMs: 3_000 }] })
+      await under.advance(3_000)
+      expect(await ledger.reserve(asks([take(one)]))).toMatchObject({ kind: 'held' })
+    })
+
+    describe('a clock that is set back', () => {
+      test('does not bring back what was forgotten', async () => {
+        const held = await hold(ledger, [take(lifetime(10), 3)])
+        await ledger.settle(held, [3])
+        await under.advance(120_000)
+        expect(await ledger.settle(held, [3])).toEqual({ kind: 'unknown' })
+        await under.advance(-1)
+        expect(await ledger.settle(held, [3])).toEqual({ kind: 'unknown' })
+      })
+
+      test('makes no room in a ring that began anew: nothing is given back that it does not have', async () => {
+        await under.advance(10_000 - (under.nowMs() % 10_000))
+        const window = ring(10)
+        const held = await hold(ledger, [take(window, 8)])
+        await under.advance(70_000)
+        await state(window)
+        await under.advance(-1)
+        await hold(ledger, [take(window, 4)])
+        await ledger.void(held)
+        expect(await state(window)).toMatchObject({ settled: 4 })
+      })
+    })
+
     test('reading balances changes nothing and creates nothing', async () => {
       const some = [lifetime(1), places(2), ring(3), bucket(4), thisHour(5, { limitVersion: 9 })]
       const first = await ledger.balances(some)

@@ -48,7 +48,12 @@ export async function openMemory(): Promise<VirtualLedger & { memory(): MemoryLe
     ledger,
     memory: () => memory,
     nowMs: () => nowMs,
-    advance: async (ms) => void (nowMs += ms),
+    async advance(ms) {
+      nowMs += ms
+      // As Redis does, it sees every instant, and forgets by it.
+      await memory.find('none')
+      await memory.noteOf('none')
+    },
     clear: async () => void (memory = createMemoryLedger({ clock })),
     [Symbol.asyncDispose]: async () => memory[Symbol.asyncDispose](),
   }

@@ -38,8 +38,9 @@ function drained(bucket: Bucket | undefined, rate: number, nowUs: number): Bucke
   return { ...bucket, debt: Math.max(0, bucket.debt - (atUs - bucket.atUs) * rate), atUs }
 }
 
-function keptUntilMs(bucket: Bucket, rate: number, nowMs: number): number {
-  return nowMs + Math.min(Math.ceil(bucket.debt / rate / 1_000), HORIZON_MS) + BUCKET_MARGIN_MS
+/** Counted from the instant of the debt: a clock that was set back must not make it forgotten before it has drained. */
+function keptUntilMs({ debt, atUs }: Bucket, rate: number): number {
+  return Math.ceil(atUs / 1_000) + Math.min(Math.ceil(debt / rate / 1_000), HORIZON_MS) + BUCKET_MARGIN_MS
 }
 
 /**
@@ -75,7 +76,7 @@ export function judgeBucket(buckets: Buckets, charge: BucketCharge, nowUs: numbe
     refusal: isShort ? { retryAfterMs: retryMs() } : undefined,
     take: (taken) => {
       const after = { ...now, debt: now.debt + taken, inForce }
-      buckets.put(name, after, keptUntilMs(after, rate, nowMs))
+      buckets.put(name, after, keptUntilMs(after, rate))
       return after.debt + after.refunded
     },
   }
@@ -91,12 +92,12 @@ export function correctBucket(
   const nowMs = Math.floor(change.nowUs / 1_000)
   const rate = drainPerUs(charge.accumulator.shape)
   const stored = buckets.get(name, nowMs)
-  if (!stored) return
   const now = drained(stored, rate, change.nowUs)
-  const put = (after: Bucket) => buckets.put(name, after, keptUntilMs(after, rate, nowMs))
+  const put = (after: Bucket) => buckets.put(name, after, keptUntilMs(after, rate))
   const excess = change.actual - charge.amount
+  // Also into a bucket that has drained and is forgotten: a long call must not cost more than its charge for nothing.
   if (excess > 0) return put({ ...now, debt: now.debt + excess })
-  if (excess === 0 || now.createdUs > change.atUs) return
+  if (!stored || excess === 0 || now.createdUs > change.atUs) return
   const stillOwed = change.mark - now.refunded - (now.atUs - change.atUs) * rate
   const refund = Math.min(-excess, stillOwed, now.debt)
   if (refund > 0) put({ ...now, debt: now.debt - refund, refunded: now.refunded + refund })

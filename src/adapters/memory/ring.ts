@@ -106,7 +106,10 @@ function refusalOf(
   return { retryAfterMs: retryAfterMs(ring, shape, wanted) }
 }
 
-/** Corrects the sub-window of the reservation, if the ring still has it: the true cost then stands at its true time. */
+/**
+ * Corrects the sub-window of the reservation, if the ring still has it: the true cost then stands at its true time. Nothing
+ * is given back that the sub-window does not have: when the clock was set back, a ring may be younger than its charge.
+ */
 export function correctRing(
   rings: Rings,
   charge: RingCharge,
@@ -119,5 +122,6 @@ export function correctRing(
   const ring = rings.get(name, nowMs)
   const index = Math.floor(change.atUs / subWindowUs(shape))
   if (!ring || ring.index < index || ring.index - index >= ring.slots.length) return
-  add(ring, index, change.actual - charge.amount)
+  const inSlot = ring.slots[index % ring.slots.length] ?? 0
+  add(ring, index, Math.max(change.actual - charge.amount, -inSlot))
 }

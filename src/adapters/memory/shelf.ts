@@ -1,6 +1,6 @@
 /**
- * Values that are forgotten at an instant of their own. An overdue value is absent at once to whoever asks; its memory
- * is given back by a sweep of a few entries per call, so no call pays for all of them.
+ * Values that are forgotten at an instant of their own. An overdue value is absent at once to whoever asks, and stays so
+ * when the clock is set back; its memory is given back by a sweep of a few entries per call, so no call pays for all.
  */
 
 export interface Shelf<Value> {
@@ -40,8 +40,11 @@ class SweptShelf<Value> implements Shelf<Value> {
   #cursor = this.#kept.values()
   /** Looks that were not taken yet for what was added. */
   #owed = 0
+  /** What the clock showed when it was last looked at. */
+  #seenMs = 0
 
   get(name: string, nowMs: number): Value | undefined {
+    this.#see(nowMs)
     const entry = this.#kept.get(name)
     return entry && !isOverdue(entry, nowMs) ? entry.value : undefined
   }
@@ -66,6 +69,7 @@ class SweptShelf<Value> implements Shelf<Value> {
   }
 
   entries(nowMs: number): readonly (readonly [name: string, value: Value])[] {
+    this.#see(nowMs)
     return [...this.#kept.values()]
       .filter((entry) => !isOverdue(entry, nowMs))
       .map(({ name, value }) => [name, value] as const)
@@ -73,6 +77,7 @@ class SweptShelf<Value> implements Shelf<Value> {
 
   /** One look also when nothing was added: what a burst left behind goes, too. */
   sweep(nowMs: number): void {
+    this.#see(nowMs)
     const looks = Math.min(this.#owed + 1, LOOKS_MAX)
     this.#owed = Math.max(0, this.#owed - looks)
     for (let looked = 0; looked < looks; looked += 1) {
@@ -87,6 +92,14 @@ class SweptShelf<Value> implements Shelf<Value> {
 
   get size(): number {
     return this.#kept.size
+  }
+
+  /** A clock that is set back must not bring back what was absent before: that goes now. */
+  #see(nowMs: number): void {
+    if (nowMs < this.#seenMs) {
+      for (const entry of this.#kept.values()) if (isOverdue(entry, this.#seenMs)) this.#kept.delete(entry.name)
+    }
+    this.#seenMs = nowMs
   }
 }
 

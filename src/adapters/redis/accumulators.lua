@@ -108,8 +108,9 @@ end
 local HORIZON_MS = 315360000000
 
 -- A bucket is kept until it has drained, and one second more: then forgetting it and keeping it mean the same.
-local function keep_bucket(key, debt, rate)
-  redis.call('PEXPIREAT', key, now_ms + math.min(math.ceil(debt / rate / 1000), HORIZON_MS) + 1000)
+-- Counted from the instant of the debt: a clock that was set back must not make it forgotten before it has drained.
+local function keep_bucket(key, debt, at, rate)
+  redis.call('PEXPIREAT', key, math.ceil(at / 1000) + math.min(math.ceil(debt / rate / 1000), HORIZON_MS) + 1000)
 end
 
 -- A budget without a window (b = 0) that is not kept for ever is kept for `a` ms after its last use.

@@ -93,7 +93,7 @@ local function charge_bucket(key, state, entry)
   local debt = state.debt + entry.amount
   redis.call('HSET', key, 'd', debt, 't', state.at)
   if not state.exists then redis.call('HSET', key, 'f', 0, 'c', state.created) end
-  keep_bucket(key, debt, entry.a / entry.b)
+  keep_bucket(key, debt, state.at, entry.a / entry.b)
   return debt + state.refunded
 end
 

@@ -70,10 +70,14 @@ end
 -- Mark -1: the store lost the charge, so nothing of it is given back.
 local function settle_ring(key, held, actual, width, size, mark)
   if actual == held or (mark == -1 and actual < held) then return end
-  local index, newest = math.floor(reserved_at / width), tonumber(redis.call('HGET', key, 'i'))
+  local index = math.floor(reserved_at / width)
+  local value = redis.call('HMGET', key, 'i', index % size)
+  local newest, in_slot = tonumber(value[1]), tonumber(value[2]) or 0
   if not newest or newest < index or newest - index >= size then return end
-  redis.call('HINCRBY', key, 't', string.format('%.0f', actual - held))
-  redis.call('HINCRBY', key, index % size, string.format('%.0f', actual - held))
+  -- Nothing is given back that the sub-window does not have: when the clock was set back, a ring may be younger than its charge.
+  local change = string.format('%.0f', math.max(actual - held, 0 - in_slot))
+  redis.call('HINCRBY', key, 't', change)
+  redis.call('HINCRBY', key, index % size, change)
 end
 
 -- The safe refund: at most what is provably still owed of this reservation, that is its mark (debt after its charge plus
@@ -82,18 +86,18 @@ end
 local function settle_bucket(key, held, actual, rate, mark)
   if actual == held then return end
   local state = read_bucket(key, 0, 0, rate)
-  if not state.exists then return end
+  -- Also into a bucket that has drained and is forgotten: a long call must not cost more than its charge for nothing.
   if actual > held then
     local debt = state.debt + (actual - held)
-    redis.call('HSET', key, 'd', debt, 't', state.at)
-    return keep_bucket(key, debt, rate)
+    redis.call('HSET', key, 'd', debt, 't', state.at, 'f', state.refunded, 'c', state.created)
+    return keep_bucket(key, debt, state.at, rate)
   end
-  if state.created > reserved_at then return end
+  if not state.exists or state.created > reserved_at then return end
   local owed = mark - state.refunded - (state.at - reserved_at) * rate
   local refund = math.min(held - actual, owed, state.debt)
   if refund <= 0 then return end
   redis.call('HSET', key, 'd', state.debt - refund, 't', state.at, 'f', state.refunded + refund)
-  keep_bucket(key, state.debt - refund, rate)
+  keep_bucket(key, state.debt - refund, state.at, rate)
 end
 
 local overshoot = 0
