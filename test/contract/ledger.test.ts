@@ -1,4 +1,4 @@
-import { openMemory, openRedis } from '../support/ledgers.ts'
+import { openCluster, openMemory, openRedis } from '../support/ledgers.ts'
 import { ledgerExpiryContract } from './ledger-expired.ts'
 import { ledgerFitContract } from './ledger-fit.ts'
 import { ledgerLossContract } from './ledger-lost.ts'
@@ -20,4 +20,5 @@ const CONTRACTS = [
 for (const contract of CONTRACTS) {
   contract('memory', openMemory)
   contract('Redis', openRedis)
+  contract('Redis Cluster', openCluster)
 }

@@ -6,24 +6,40 @@ import { Redis } from 'ioredis'
 import { createMemoryLedger } from '../../src/adapters/memory/ledger.ts'
 import type { MemoryLedger } from '../../src/adapters/memory/ledger.ts'
 import { createRedisLedger } from '../../src/adapters/redis/ledger.ts'
+import type { RedisPlace } from '../../src/adapters/redis/connect.ts'
+import { ALL_SHARDS, tagOf } from '../../src/adapters/redis/keys.ts'
 import { loadScripts, readPiece } from '../../src/adapters/redis/scripts.ts'
+import { slotOf } from '../../src/adapters/redis/slot.ts'
 import type { Ledger } from '../../src/ports/ledger.ts'
+import { primaryOf, startRedisCluster } from './redis-cluster.ts'
+import type { TestCluster } from './redis-cluster.ts'
 import { startRedis } from './redis-server.ts'
 
 /** Ahead of every real clock, so that Redis itself expires nothing: the test does, by its own clock. */
 const START_MS = Date.UTC(2090, 0, 1)
 
-/** Where the scripts of a test read the time. */
-const CLOCK_KEY = 'test:clock'
+/**
+ * Where the scripts of a test read the time: one key in each shard, because a script on a Cluster sees one. A name of its
+ * own, so that nothing which looks for keys of the ledger finds it.
+ */
+const clockKey = (shard: number) => `test:${tagOf(shard)}:clock`
 
 const CLOCK_LINE = "local time = redis.call('TIME')"
+
+/** The last key is of the shard that the script posts to, whatever kind it is. */
+const VIRTUAL_CLOCK = `
+local ms = tonumber(redis.call('GET', 'test:' .. string.match(KEYS[#KEYS], '{[^}]+}') .. ':clock'))
+local time = {math.floor(ms / 1000), ms % 1000 * 1000}
+`
+
+/** Runs where keys of many shards are, so they are not declared. */
+const SET_CLOCKS = "for i = 2, #ARGV do redis.call('SET', ARGV[i], ARGV[1]) end"
 
 function withVirtualClock(name: string): string {
   const text = readPiece(name)
   if (name !== 'clock') return text
   if (!text.includes(CLOCK_LINE)) throw new Error(`clock.lua lacks the line: ${CLOCK_LINE}`)
-  const virtual = `local ms = tonumber(redis.call('GET', '${CLOCK_KEY}')) local time = {math.floor(ms / 1000), ms % 1000 * 1000}`
-  return text.replace(CLOCK_LINE, virtual)
+  return text.replace(CLOCK_LINE, VIRTUAL_CLOCK)
 }
 
 export interface VirtualLedger extends AsyncDisposable {
@@ -67,32 +83,61 @@ async function expireKeys(client: Redis, nowMs: number): Promise<void> {
   if (overdue.length > 0) await client.del(overdue)
 }
 
-export async function openRedis(): Promise<VirtualLedger & { readonly client: Redis; readonly url: string }> {
-  const server = await startRedis()
-  const client = new Redis(server.url)
-  let nowMs = START_MS
-  const setClock = () => client.set(CLOCK_KEY, nowMs)
-  await setClock()
+/** A server whose ledger's clock the test turns, and the shards that it has. */
+interface Turned {
+  readonly client: Redis
+  readonly shards: readonly number[]
+}
+
+function turnedLedger(
+  place: RedisPlace,
+  servers: readonly Turned[],
+  stop: () => Promise<void>,
+): VirtualLedger {
   const scripts = loadScripts(withVirtualClock)
-  const ledger = createRedisLedger({ url: server.url, commandTimeoutMs: 5_000, scripts })
+  const ledger = createRedisLedger({ ...place, commandTimeoutMs: 5_000, scripts })
+  let nowMs = START_MS
   return {
     ledger,
-    client,
-    url: server.url,
     nowMs: () => nowMs,
     async advance(ms) {
       nowMs += ms
-      await setClock()
-      await expireKeys(client, nowMs)
+      await Promise.all(servers.map((server) => setClock(server, nowMs)))
+      await Promise.all(servers.map(({ client }) => expireKeys(client, nowMs)))
     },
     async clear() {
-      await client.flushall()
-      await setClock()
+      await Promise.all(servers.map(({ client }) => client.flushall()))
+      await Promise.all(servers.map((server) => setClock(server, nowMs)))
     },
     async [Symbol.asyncDispose]() {
       await ledger[Symbol.asyncDispose]()
-      client.disconnect()
-      await server.stop()
+      await stop()
     },
   }
+}
+
+async function setClock({ client, shards }: Turned, nowMs: number): Promise<void> {
+  await client.eval(SET_CLOCKS, 0, nowMs, ...shards.map((shard) => clockKey(shard)))
+}
+
+export async function openRedis(): Promise<VirtualLedger & { readonly client: Redis; readonly url: string }> {
+  const server = await startRedis()
+  const client = new Redis(server.url)
+  const turned = turnedLedger({ url: server.url }, [{ client, shards: ALL_SHARDS }], async () => {
+    client.disconnect()
+    await server.stop()
+  })
+  await turned.clear()
+  return { ...turned, client, url: server.url }
+}
+
+export async function openCluster(): Promise<VirtualLedger & { readonly cluster: TestCluster }> {
+  const cluster = await startRedisCluster()
+  const owners = cluster.clients.map((client, index) => ({
+    client,
+    shards: ALL_SHARDS.filter((shard) => primaryOf(slotOf(tagOf(shard))) === index),
+  }))
+  const turned = turnedLedger({ nodes: cluster.nodes }, owners, () => cluster.stop())
+  await turned.clear()
+  return { ...turned, cluster }
 }

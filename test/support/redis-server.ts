@@ -25,7 +25,7 @@ const PORT_ATTEMPTS = 5
 
 const MISSING = 'redis-server is not on PATH. Install redis-server: apt-get install redis-server'
 
-async function freePort(): Promise<number> {
+export async function freePort(): Promise<number> {
   const server = createServer().listen(0, '127.0.0.1')
   await once(server, 'listening')
   const address = server.address()
