@@ -80,7 +80,8 @@ async function expireKeys(client: Redis, nowMs: number): Promise<void> {
   const keys = await client.keys('L:*')
   const times = await Promise.all(keys.map((key) => client.pexpiretime(key)))
   const overdue = keys.filter((_, index) => (times[index] ?? -1) >= 0 && (times[index] ?? 0) <= nowMs)
-  if (overdue.length > 0) await client.del(overdue)
+  // One by one: on a Cluster they are in slots of their own.
+  await Promise.all(overdue.map((key) => client.del(key)))
 }
 
 /** A server whose ledger's clock the test turns, and the shards that it has. */
@@ -89,11 +90,7 @@ interface Turned {
   readonly shards: readonly number[]
 }
 
-function turnedLedger(
-  place: RedisPlace,
-  servers: readonly Turned[],
-  stop: () => Promise<void>,
-): VirtualLedger {
+function turnedLedger(place: RedisPlace, servers: readonly Turned[], stop: () => Promise<void>): VirtualLedger {
   const scripts = loadScripts(withVirtualClock)
   const ledger = createRedisLedger({ ...place, commandTimeoutMs: 5_000, scripts })
   let nowMs = START_MS

@@ -37,10 +37,13 @@ async function startMember(): Promise<Member> {
   // The bus has a port of its own: by default 10,000 above, which need not exist.
   const busPort = await freePort()
   const server = await startRedis({
-    args: [
-      ...['--cluster-enabled', 'yes', '--cluster-config-file', 'nodes.conf', '--cluster-port', `${busPort}`],
-      ...['--cluster-node-timeout', `${NODE_TIMEOUT_MS}`, '--cluster-replica-validity-factor', '0'],
-    ],
+    args: Object.entries({
+      '--cluster-enabled': 'yes',
+      '--cluster-config-file': 'nodes.conf',
+      '--cluster-port': `${busPort}`,
+      '--cluster-node-timeout': `${NODE_TIMEOUT_MS}`,
+      '--cluster-replica-validity-factor': '0',
+    }).flat(),
   })
   return { ...server, busPort }
 }
@@ -71,7 +74,7 @@ async function isUp(client: Redis, ranges: number): Promise<true | undefined> {
 async function replicate(primary: Redis, replica: Redis): Promise<void> {
   await replica.call('CLUSTER', 'REPLICATE', String(await primary.call('CLUSTER', 'MYID')))
   await until('the replica has caught up', async () =>
-    String(await replica.info('replication')).includes('master_link_status:up') ? true : undefined,
+    (await replica.info('replication')).includes('master_link_status:up') ? true : undefined,
   )
 }
 

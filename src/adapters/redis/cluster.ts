@@ -8,6 +8,7 @@
  */
 import type { Argument, Command, RedisCommands, Store } from './client.ts'
 import { ALL_SHARDS, tagOf } from './keys.ts'
+import { whole } from './parts.ts'
 import { Redirected } from './redirection.ts'
 import type { Endpoint } from './redirection.ts'
 import type { Script } from './scripts.ts'
@@ -34,8 +35,8 @@ export class RedisCluster implements RedisCommands {
   }
 
   async stores(): Promise<readonly Store[]> {
-    const owners = await Promise.all(ALL_SHARDS.map((shard) => this.#topology.nodeOf(SHARD_SLOTS[shard] ?? 0)))
-    const byNode = Map.groupBy(ALL_SHARDS, (shard) => owners[shard])
+    const nodeOf = await this.#topology.lookUp()
+    const byNode = Map.groupBy(ALL_SHARDS, (shard) => nodeOf(SHARD_SLOTS[shard] ?? 0))
     return [...byNode.values()].map((shards) => ({ representative: shards[0] ?? 0, shards }))
   }
 
@@ -60,16 +61,13 @@ export class RedisCluster implements RedisCommands {
   }
 
   async #readTogether(commands: readonly Command[]): Promise<readonly unknown[]> {
-    const slots = commands.map(([, key]) => slotOf(String(key)))
-    const nodes = await Promise.all(slots.map((slot) => this.#topology.nodeOf(slot)))
-    const groups = [...Map.groupBy(commands.keys(), (index) => nodes[index])]
-    const reads = groups.map(async ([node, indexes]) => {
-      const asked = indexes.map((index) => ({ slot: slots[index] ?? 0, command: commands[index] ?? ([''] as const) }))
-      const answers = node === undefined ? [] : await this.#readFrom(node, asked)
-      return indexes.map((index, place) => [index, answers[place]] as const)
-    })
-    const answers = new Map((await Promise.all(reads)).flat())
-    return commands.map((_, index) => answers.get(index))
+    const nodeOf = await this.#topology.lookUp()
+    const asked = commands.map((command, place) => ({ command, place, slot: slotOf(String(command[1])) }))
+    const reads = [...Map.groupBy(asked, ({ slot }) => nodeOf(slot))].map(async ([node, group]) => ({
+      part: { places: group.map(({ place }) => place) },
+      values: await this.#readFrom(node, group),
+    }))
+    return whole(await Promise.all(reads))
   }
 
   /** All from one server in one go; if it does not have them all any more, each goes its own way. */
@@ -90,7 +88,7 @@ export class RedisCluster implements RedisCommands {
 
   /** Runs on the server that has the slot, and goes where that one says. */
   async #routed<Answer>(slot: number, run: Run<Answer>): Promise<Answer> {
-    let node = await this.#topology.nodeOf(slot)
+    let node = (await this.#topology.lookUp())(slot)
     let asking = false
     for (let followed = 0; ; followed += 1) {
       try {

@@ -47,11 +47,17 @@ export class Topology implements AsyncDisposable {
     this.#connect = connect
   }
 
-  async nodeOf(slot: number): Promise<Node> {
-    if (this.#isClosed)
+  /** The server of each slot, as it is known now. */
+  async lookUp(): Promise<(slot: number) => Node> {
+    if (this.#map === undefined) await this.#readMap()
+    return (slot) => this.#nodeOf(slot)
+  }
+
+  #nodeOf(slot: number): Node {
+    if (this.#isClosed) {
       throw new LedgerUnavailable('Redis: connection is closed', { fault: 'connection_lost', maybeDone: false })
-    const map = this.#map ?? (await this.#readMap())
-    const owner = map.ownerOf(slot)
+    }
+    const owner = this.#map?.ownerOf(slot)
     if (owner !== undefined) return this.#nodeAt(owner)
     this.#doubt()
     throw new LedgerUnavailable(`Redis: no server has slot ${slot}`, { fault: 'cluster_down', maybeDone: false })
