@@ -13,6 +13,7 @@ export const LEDGER_FAULTS = {
   cannot_persist: 'the ledger cannot write to its disk',
   not_authorized: 'the ledger does not accept its credentials',
   cluster_down: 'a part of the ledger has no primary',
+  moving: 'a part of the ledger is on its way to another server',
   primary_down: 'the ledger lost its primary',
   no_replicas: 'the ledger has too few replicas to take writes',
   busy: 'the ledger is busy with another script',

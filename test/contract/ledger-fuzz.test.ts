@@ -11,7 +11,7 @@ import type { StoryOptions } from './ledger-stories.ts'
 
 const RUNS = 100
 /** On a Cluster a look at everything is a look at 1,024 slots: too slow to search for the shortest failure, too. */
-const CLUSTER_RUNS = 25
+const CLUSTER_RUNS = 15
 
 const EVERYTHING: StoryOptions = {
   pool: POOL,

@@ -17,6 +17,7 @@ const REPLIES: Readonly<Record<string, LedgerFault>> = {
   WRONGPASS: 'not_authorized',
   NOPERM: 'not_authorized',
   CLUSTERDOWN: 'cluster_down',
+  TRYAGAIN: 'moving',
   MASTERDOWN: 'primary_down',
   NOREPLICAS: 'no_replicas',
   BUSY: 'busy',

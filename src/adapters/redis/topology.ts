@@ -17,7 +17,14 @@ const READ_PAUSE_MS = 200
 const ASKED_MAX = 5
 
 /** Answers after which the map is not in doubt: the server that has the slot refused for reasons of its own. */
-const CERTAIN: ReadonlySet<string> = new Set(['out_of_memory', 'cannot_persist', 'no_replicas', 'busy', 'unexpected'])
+const CERTAIN: ReadonlySet<string> = new Set([
+  'out_of_memory',
+  'cannot_persist',
+  'no_replicas',
+  'busy',
+  'moving',
+  'unexpected',
+])
 
 /** One server: what the Cluster needs of its connection. */
 export interface Node extends AsyncDisposable {
