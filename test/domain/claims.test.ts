@@ -151,6 +151,13 @@ describe('what a value may be', () => {
     expect(mapped({ role: claim('roles') }, { roles: ['dev', 'ops', 'dev'] }).list.role).toEqual(['dev', 'ops'])
   })
 
+  it('a run is a path of names, and anything else is a fault', () => {
+    expect(mapped({ run: claim('run') }, { run: 'r-1/child' }).single.run).toBe('r-1/child')
+    for (const run of ['two words', 'a//b', 'a/', '1/2/3/4/5/6/7/8/9']) {
+      expect(map({ run: claim('run') }, { run })).toEqual(fault('run', /^(is not the name of a run|has 9 parts)/))
+    }
+  })
+
   it('a fault never repeats the value', () => {
     const result = map({ user: claim('sub') }, { sub: `secret-name\n` })
     expect(JSON.stringify(result)).not.toContain('secret-name')
