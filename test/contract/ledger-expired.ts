@@ -158,6 +158,15 @@ export function ledgerExpiryContract(name: string, open: () => Promise<LedgerUnd
         expect(await ledger.settle(call, [10])).toEqual({ kind: 'unknown' })
       })
 
+      test('is released with those of other shards', async () => {
+        const calls = await Promise.all(
+          [900, 3, 77].map((shard) => hold(ledger, [take(lifetime(100, { shard, key: `k${shard}` }))])),
+        )
+        for (const call of calls) await ledger.settle(call, [1], { note: '["ok"]' })
+        await ledger.release(calls)
+        expect(await Promise.all(calls.map(({ id }) => ledger.noteOf(id)))).toEqual(calls.map(() => undefined))
+      })
+
       test('releasing what is not settled changes nothing', async () => {
         const [call, gone] = [await held(30), await held(20)]
         await ledger.settle(gone, [20], { note: '["ok"]' })

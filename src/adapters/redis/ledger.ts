@@ -52,7 +52,7 @@ import { Reaper } from './reaper.ts'
 import { Reply } from './replies.ts'
 import { loadScripts, ownScript } from './scripts.ts'
 import { inspectSetup } from './setup.ts'
-import { ofAll, ofShards } from './spread.ts'
+import { inScripts, ofAll, ofShards } from './spread.ts'
 import type { Home } from './spread.ts'
 import type { Scripts } from './scripts.ts'
 import { RedisStore } from './store.ts'
@@ -159,10 +159,10 @@ class RedisLedger implements StoredLedger {
   }
 
   async release(holds: readonly Pick<Hold, 'id' | 'charges'>[]): Promise<void> {
-    await ofShards(this.#homesOf(holds), async (shard, ids) => {
-      const records = ids.map((id) => this.#keys.record(shard, id))
+    const { isSlotted } = this.#redis
+    await inScripts(this.#homesOf(holds), isSlotted, async (homes) => {
+      const records = homes.map(({ home, id }) => this.#keys.record(home, id))
       await this.#redis.evaluate(this.#texts.release, records, [TOMBSTONE_MS])
-      return []
     })
   }
 

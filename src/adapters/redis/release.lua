@@ -2,7 +2,7 @@
 --
 -- Why one script: a record that is no settlement any more, because the store lost it and it was brought back, must stay.
 --
--- KEYS  records of one shard
+-- KEYS  records, on a Cluster those of one shard
 -- ARGV  1 life of a settlement without a note (ms)
 -- Reply how many notes there were
 

@@ -40,3 +40,13 @@ export async function ofShards<Answer>(
   )
   return (await Promise.all(calls)).flat()
 }
+
+/** Does something with as many as one script may see: on one Redis those of all shards, on a Cluster those of one. */
+export async function inScripts(
+  homes: readonly Home[],
+  isSlotted: boolean,
+  run: (homes: readonly Home[]) => Promise<void>,
+): Promise<void> {
+  const groups = isSlotted ? [...Map.groupBy(homes, ({ home }) => home).values()] : [homes]
+  await Promise.all(groups.flatMap((group) => chunksOf(IDS_PER_CALL, group)).map(run))
+}
