@@ -1,6 +1,6 @@
 import type { Size } from './mixes.ts'
 
-export const CONTESTANTS = ['incrby', 'memory', 'redis', 'flexible'] as const
+export const CONTESTANTS = ['incrby', 'memory', 'redis', 'cluster', 'cluster-apart', 'flexible'] as const
 export type ContestantName = (typeof CONTESTANTS)[number]
 
 /** One way to keep counters. A decision is `open`, then what that answered is run to correct it. */

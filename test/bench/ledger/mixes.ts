@@ -20,13 +20,20 @@ const PLENTY = 1e14
 
 const KINDS: Readonly<Record<Size, string>> = { 1: 'b', 4: 'ctsb', 8: 'cttssbbb', 12: 'ctttsssbbbbl' }
 
-/** The charges of one identity; `room: false` leaves no room in the last one. The tenant, not the user, decides the shard. */
-export function chargesOf(size: Size, identity: number, { nowMs, room = true }: Situation): readonly Charge[] {
+/**
+ * The charges of one identity; `room: false` leaves no room in the last one, `apart` puts that one on another server, as a
+ * budget that all tenants share. The tenant, not the user, decides the shard.
+ */
+export function chargesOf(
+  size: Size,
+  identity: number,
+  { nowMs, room = true, apart = false }: Situation,
+): readonly Charge[] {
   const shard = (identity * 7) % Math.min(SHARDS, 200)
   return Array.from(KINDS[size]).map((kind, at) => {
     const accumulator: Accumulator = {
       key: `bench${at}:tenant${shard}|user${identity}`,
-      shard,
+      shard: apart && at === size - 1 ? (shard + SHARDS / 2) % SHARDS : shard,
       shape: shapeOf(kind, nowMs),
       limit: !room && at === size - 1 ? HELD - 1 : PLENTY,
       limitVersion: room ? 1 : 2,
@@ -38,6 +45,7 @@ export function chargesOf(size: Size, identity: number, { nowMs, room = true }: 
 export interface Situation {
   readonly nowMs: number
   readonly room?: boolean
+  readonly apart?: boolean
 }
 
 export function actualsOf(charges: readonly Charge[]): readonly number[] {

@@ -4,8 +4,10 @@ import { setFlagsFromString } from 'node:v8'
 import { Redis } from 'ioredis'
 import { createMemoryLedger } from '../../../src/adapters/memory/ledger.ts'
 import { createRedisLedger } from '../../../src/adapters/redis/ledger.ts'
+import type { RedisPlace } from '../../../src/adapters/redis/connect.ts'
 import type { Charge } from '../../../src/domain/accumulator.ts'
 import type { Ledger } from '../../../src/ports/ledger.ts'
+import type { TestCluster } from '../../support/redis-cluster.ts'
 import type { Contestant, ContestantName } from './contestant.ts'
 import { actualsOf, chargesOf, SIZES } from './mixes.ts'
 import type { Size } from './mixes.ts'
@@ -14,6 +16,9 @@ import type { Size } from './mixes.ts'
 const REMEMBERED_MAX = 50_000
 
 const LEASE_MS = 90_000
+
+/** Whose log would account for the decisions. */
+const OWNER = 'bench/audit/log'
 
 /** A busy machine may be slow to answer; a bench measures that instead of failing by it. */
 const ANSWER_MS_MAX = 10_000
@@ -24,16 +29,46 @@ const SCAN_COUNT = 1_000
 interface Store {
   readonly pids: readonly number[]
   readonly bytes: () => Promise<number>
+  readonly apart?: boolean
 }
+
+type ClusterUnderTest = Pick<TestCluster, 'nodes' | 'primaries'>
 
 export function memoryContestant(): Contestant {
   const ledger = createMemoryLedger({ clock: { nowMs: () => Date.now() } })
   return contestantOf('memory', ledger, { pids: [], bytes: async () => heapBytes() })
 }
 
-export function redisContestant(server: { readonly url: string; readonly pid: number }): Contestant {
-  const ledger = createRedisLedger({ url: server.url, commandTimeoutMs: ANSWER_MS_MAX })
+export async function redisContestant(server: { readonly url: string; readonly pid: number }): Promise<Contestant> {
+  const ledger = await opened({ url: server.url })
   return contestantOf('redis', ledger, { pids: [server.pid], bytes: () => redisBytes(server.url) })
+}
+
+/** `apart`: each decision needs two servers of the three. */
+export async function clusterContestant(
+  cluster: ClusterUnderTest,
+  { apart }: { readonly apart: boolean },
+): Promise<Contestant> {
+  const ledger = await opened({ nodes: cluster.nodes })
+  const bytes = async () => {
+    const each = await Promise.all(cluster.primaries.map(({ url }) => redisBytes(url)))
+    return each.reduce((sum, one) => sum + one, 0)
+  }
+  const pids = cluster.primaries.map(({ pid }) => pid)
+  return contestantOf(apart ? 'cluster-apart' : 'cluster', ledger, { pids, bytes, apart })
+}
+
+/** A ledger as a gateway has it: its store is in an epoch, which every step compares. */
+async function opened(place: RedisPlace): Promise<Ledger> {
+  const ledger = createRedisLedger({ ...place, owner: OWNER, commandTimeoutMs: ANSWER_MS_MAX })
+  const { store } = ledger
+  if (store === undefined) throw new Error('the ledger has no store to open')
+  await store.wipe((await store.view()).seen)
+  const { epoch, servers } = await store.view()
+  const opening = await store.openEpoch(epoch)
+  store.know(epoch, 'lost')
+  if (opening.kind !== 'open' || !(await store.open(epoch, servers))) throw new Error('the store did not open')
+  return ledger
 }
 
 function contestantOf(name: ContestantName, ledger: Ledger, store: Store): Contestant {
@@ -43,7 +78,7 @@ function contestantOf(name: ContestantName, ledger: Ledger, store: Store): Conte
     const key = `${size} ${identity} ${room}`
     const known = remembered.get(key)
     if (known !== undefined) return known
-    const made = chargesOf(size, identity, { nowMs: Date.now(), room })
+    const made = chargesOf(size, identity, { nowMs: Date.now(), room, apart: store.apart === true })
     if (remembered.size < REMEMBERED_MAX) remembered.set(key, made)
     return made
   }
@@ -53,7 +88,7 @@ function contestantOf(name: ContestantName, ledger: Ledger, store: Store): Conte
       id: `bench-${process.pid}-${serial}.1`,
       charges: charges(size, identity, room),
       leaseMs: LEASE_MS,
-      owner: 'bench/audit/log',
+      owner: OWNER,
     })
   }
   return {

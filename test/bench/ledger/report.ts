@@ -60,6 +60,8 @@ const TITLES: Readonly<Record<ContestantName, string>> = {
   incrby: 'one INCRBY',
   memory: 'memory',
   redis: 'Redis',
+  cluster: 'Cluster, one shard',
+  'cluster-apart': 'Cluster, two shards',
   flexible: 'rate-limiter-flexible *',
 }
 
