@@ -19,7 +19,7 @@ export async function beginRecord(input: {
   readonly logger: Logger
   readonly idleLogs: () => Promise<readonly IdleLog[]>
   /** Opens a ledger whose store can be lost, and calls this once it may be told what the log says; it may come later. */
-  readonly openStore: (onFirstOpening: () => Promise<void>) => Promise<void>
+  readonly openStore: (onFirstOpening: (isSameEpoch: boolean) => Promise<void>) => Promise<void>
   /** Where policies and prices that were ever in force are kept. */
   readonly folder: string
 }): Promise<void> {
@@ -27,8 +27,8 @@ export async function beginRecord(input: {
   await checkLedger(world.ledger, logger)
   const { settleAgain, ...recovered } = await recover({ ...world, ...input })
   if (recovered.closed > 0) logger.warn(recovered, 'calls left open by a killed process are settled at their estimate')
-  await input.openStore(async () => {
-    await settleAgain()
+  await input.openStore(async (isSameEpoch) => {
+    await settleAgain(isSameEpoch)
     // Calls that are open by now are not accounted for here: they settle by themselves.
     const reconciled = await reconcile({ ...world, openCalls: input.openCalls })
     if (countOf(reconciled) > 0) logger.warn(reconciled, 'expired holds are settled as the log has them')

@@ -83,10 +83,10 @@ export function storeKeeper(
   parts: { readonly world: World; readonly openCalls: OpenCallRegistry; readonly config: Config },
   store: LedgerStore | undefined,
   scope: AsyncDisposableStack,
-): (onFirstOpening: () => Promise<void>) => Promise<void> {
+): (onFirstOpening: (isSameEpoch: boolean) => Promise<void>) => Promise<void> {
   const { world, openCalls, config } = parts
   return async (onFirstOpening) => {
-    if (store === undefined) return onFirstOpening()
+    if (store === undefined) return onFirstOpening(true)
     const file = join(config.dataDir, 'ledger', `${basename(world.auditLog.origin)}.json`)
     const keeper = new LedgerKeeper({
       ...world,

@@ -25,3 +25,10 @@ export const LEDGER_FAULTS = {
 } as const
 
 export type LedgerFault = keyof typeof LEDGER_FAULTS
+
+const REBUILDING: ReadonlySet<LedgerFault> = new Set(['unverified', 'lost', 'rebuilding', 'waiting'])
+
+/** Whether the ledger is there and hears from the logs what it lost: what is decided meanwhile could be told twice. */
+export function isBeingRebuilt(fault: LedgerFault): boolean {
+  return REBUILDING.has(fault)
+}

@@ -15,6 +15,7 @@ import { actorText, decidedBuckets, settledBuckets } from './record-texts.ts'
 import { refusalRow } from './refusal.ts'
 import { runOf } from './run.ts'
 import type { Refusal } from './refusal.ts'
+import { writeLocalPlan } from './local-plan.ts'
 import { isLocal } from './reservation.ts'
 import type { Hold } from './reservation.ts'
 import type { Settlement } from './settlement.ts'
@@ -111,6 +112,7 @@ export function decisionRecord(decision: Decision, pseudonym: string | undefined
     dec: decision.kind === 'admitted' ? admittedWith(decision.hold) : refusedWith(decision.refusal),
     est: estimated(facts),
     id: facts.call.id,
+    loc: decision.kind === 'admitted' ? writeLocalPlan(decision.hold) : undefined,
     mdl: models(facts),
     ms: { decided: Math.max(0, Math.round(decidedInMs)) },
     pol: { h: facts.policy.digest, name: facts.policy.name, rev: facts.policy.revision },

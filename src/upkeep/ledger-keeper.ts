@@ -45,7 +45,7 @@ export interface Keeping {
   readonly ids: Ids
   readonly shardOf: () => ShardOfKey
   /** What a start still has to tell the ledger, once it may: settlements that its predecessor may not have told. */
-  readonly onFirstOpening: () => Promise<void>
+  readonly onFirstOpening: (isSameEpoch: boolean) => Promise<void>
 }
 
 export class LedgerKeeper implements AsyncDisposable {
@@ -200,7 +200,7 @@ export class LedgerKeeper implements AsyncDisposable {
     const memory = this.#memory.epoch === view.epoch ? this.#memory : { ...this.#memory, servers: '', stamps: {} }
     store.know(view.epoch, 'unverified')
     if ((await this.#check.check(view, memory)) === 'lost') return this.#wipe(view)
-    if (!this.#wasOpen) await onFirstOpening()
+    if (!this.#wasOpen) await onFirstOpening(memory === this.#memory)
     if (!(await store.open(view.epoch, view.servers))) return 0
     this.#isGood = true
     await this.#write({ ...memory, epoch: view.epoch, servers: view.servers })

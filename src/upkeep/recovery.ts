@@ -12,6 +12,7 @@ import type { Ledger } from '../ports/ledger.ts'
 import { membersOf, textOf } from '../domain/record-members.ts'
 import { foldBeginnings } from '../domain/run-beginnings.ts'
 import type { SpanBeginning } from '../domain/run-beginnings.ts'
+import { LocalSpends } from './local-spends.ts'
 import { closingRecord } from '../domain/settlement-note.ts'
 
 export interface Recovered {
@@ -19,8 +20,11 @@ export interface Recovered {
   readonly closed: number
   /** Balances given back to a ledger that forgets. */
   readonly restored: number
-  /** Tells a ledger that remembers by itself what this log settled last, as far as it does not know it. */
-  readonly settleAgain: () => Promise<void>
+  /**
+   * Tells a ledger that remembers by itself what this log settled last, as far as it does not know it. `isSameEpoch`: its
+   * store is as the last process of this log left it; another one has been told the whole log by now.
+   */
+  readonly settleAgain: (isSameEpoch: boolean) => Promise<void>
 }
 
 /** Gives back what was spent, and when runs began. */
@@ -46,8 +50,10 @@ export async function recover(recovery: Recovery): Promise<Recovered> {
   const balances = new Map<string, SettledBalance>()
   const spans = new Map<string, SpanBeginning>()
   const recent: AuditRecord[] = []
+  const spends = new LocalSpends(clock.nowMs())
   for await (const record of auditLog.records()) {
     if (record.type === 'decision' && membersOf(record['dec'])['out'] === 'admit') open.set(record.id, record)
+    spends.note(record)
     if (record.type !== 'settle') continue
     open.delete(textOf(membersOf(record['ref'])['id']))
     foldSettlement(record, balances, clock.nowMs())
@@ -60,7 +66,9 @@ export async function recover(recovery: Recovery): Promise<Recovered> {
     await auditLog.append(settlement)
     foldSettlement(settlement, balances, clock.nowMs())
     foldBeginnings(settlement, spans, clock.nowMs())
-    recent.push({ ...settlement, log: auditLog.origin, seq: -1, t: '' })
+    const closed = { ...settlement, log: auditLog.origin, seq: -1, t: '' }
+    spends.note(closed)
+    recent.push(closed)
   }
   const { restore } = recovery
   restore?.([...balances.values()], [...spans.values()])
@@ -68,7 +76,11 @@ export async function recover(recovery: Recovery): Promise<Recovered> {
   return {
     closed: open.size,
     restored: restore === undefined ? 0 : balances.size,
-    settleAgain: () => (restore === undefined ? settleAgain(recent, recovery.ledger) : Promise.resolve()),
+    async settleAgain(isSameEpoch) {
+      if (restore !== undefined) return
+      await settleAgain(recent, recovery.ledger)
+      if (isSameEpoch) await spends.post(recovery.ledger)
+    },
   }
 }
 

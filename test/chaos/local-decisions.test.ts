@@ -4,7 +4,7 @@
 import { describe, expect, it } from 'vitest'
 import { isAdmitted, openIn, settledIn, settledRecords, spendOf, standingOf } from '../support/books.ts'
 import { membersOf } from '../../src/domain/record-members.ts'
-import { chat, post } from '../support/calls.ts'
+import { chat, openStream, post } from '../support/calls.ts'
 import { startFaultProxy } from '../support/fault-proxy.ts'
 import type { FaultProxy } from '../support/fault-proxy.ts'
 import { startGateway } from '../support/gateway.ts'
@@ -134,6 +134,47 @@ describe('two gateways while Redis is away', () => {
     expect(reports.reduce((sum, report) => sum + BigInt(report.total.nanoUsd), 0n)).toBe(settledIn(records))
     expect(openIn(records)).toEqual([])
   })
+})
+
+describe('a gateway that is killed while Redis is away', () => {
+  it.each([false, true])(
+    'posts what it decided alone when it starts again, once (posted before: %s)',
+    async (isPosted) => {
+      await using nodes = await startNodes(1)
+      const { proxy, gateways } = nodes
+      const [first] = gateways
+      if (first === undefined) throw new Error('no gateway runs')
+      const token = await first.token({ agent: 'spender' })
+      await untilAnswered(first, token)
+      await proxy.refuse()
+      await untilNotReady(first.url)
+      expect(await admittedOf(first, token, 3)).toHaveLength(3)
+      // This one has no settlement when the process dies: it is closed at its bound.
+      const body = chat('tokens=8 speed=1', { stream: true, max_tokens: 9 })
+      const stream = await openStream({ url: first.url, token, body })
+      await stream.seen(1)
+      if (isPosted) {
+        await proxy.heal()
+        await until('Redis has what was settled', async () => {
+          const metrics = await (await fetch(`${first.url}/metrics`)).text()
+          return metrics.includes('tollgate_inflight_calls 1\n') ? true : undefined
+        })
+      }
+      await first.kill()
+      await proxy.heal()
+      for (let start = 0; start < 2; start += 1) {
+        const redisUrl = `redis://127.0.0.1:${proxy.port}`
+        await using again = await startGateway({ policies: POLICY, redisUrl, dir: first.dir })
+        const records = await settledRecords([again.dataDir])
+        expect(openIn(records)).toEqual([])
+        await until('log and ledger agree', async () => {
+          const { used, held } = await standingOf(again.url, token, 'purse')
+          return used === tokensIn(records) && held === 0 ? true : undefined
+        })
+        await again.kill()
+      }
+    },
+  )
 })
 
 describe('one gateway while Redis is away', () => {

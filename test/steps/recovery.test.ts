@@ -107,7 +107,7 @@ describe('a start after a kill', () => {
 
     const recovered = await recover({ ...world, ledger: shared.memory, idleLogs: async () => [], restore: undefined })
     expect(recovered).toMatchObject({ closed: 1, restored: 0 })
-    await recovered.settleAgain()
+    await recovered.settleAgain(true)
     expect(await shared.memory.holds(10)).toEqual([])
     const bound = Number(open.facts.estimate.cost.upper)
     expect((await standing(shared.memory, open)).slice(1)).toEqual([

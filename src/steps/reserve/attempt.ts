@@ -8,7 +8,7 @@ import type { Facts } from '../../domain/decision.ts'
 import type { Estimate } from '../../domain/estimate.ts'
 import { faultOf, LedgerUnavailable } from '../../domain/failures.ts'
 import type { Fit } from '../../domain/fit.ts'
-import { LEDGER_FAULTS } from '../../domain/ledger-fault.ts'
+import { isBeingRebuilt, LEDGER_FAULTS } from '../../domain/ledger-fault.ts'
 import type { LedgerFault } from '../../domain/ledger-fault.ts'
 import { refuse } from '../../domain/refusal.ts'
 import type { Refusal } from '../../domain/refusal.ts'
@@ -93,7 +93,8 @@ async function ask(
     world.events.ledgerFailed('reserve', error)
     // Nothing is undone of what certainly did not happen: a store that is away is spared a storm of voids.
     if (!(error instanceof LedgerUnavailable) || error.maybeDone) undo(facts, asked, world)
-    const local = error instanceof LedgerUnavailable ? await askLocally(asked, world) : undefined
+    const isAway = error instanceof LedgerUnavailable && !isBeingRebuilt(error.fault)
+    const local = isAway ? await askLocally(asked, world) : undefined
     if (local === undefined) return { kind: 'failed', refusal: ledgerAway(faultOf(error)) }
     return local.kind === 'refused' ? { kind: 'failed', refusal: shareUsedUp(charges, local.shortfalls) } : local
   }
