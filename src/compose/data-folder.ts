@@ -45,6 +45,6 @@ export function openDataFolder(config: Config): DataFolder {
       return createPseudonyms({ keyFile }).of(tenant, issuer, name)
     },
     sharedLedger: () =>
-      ledger.kind === 'memory' ? undefined : createRedisLedger({ url: ledger.url, commandTimeoutMs: LOOK_TIMEOUT_MS }),
+      ledger.kind === 'memory' ? undefined : createRedisLedger({ ...ledger, commandTimeoutMs: LOOK_TIMEOUT_MS }),
   }
 }

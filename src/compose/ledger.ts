@@ -36,20 +36,21 @@ interface Around {
 
 /** The ledger that the configuration names. Where a rule says so, somebody stands in for it while it is away. */
 export function openLedger(config: Config, around: Around): OpenedLedger {
-  if (config.ledger.kind === 'redis') {
-    const ledger = createRedisLedger({ url: config.ledger.url, owner: around.owner })
-    if (isLocalSomewhere(around.policy)) {
-      return { ...stoodInFor(ledger, around), restore: undefined, store: ledger.store }
+  if (config.ledger.kind === 'memory') {
+    const ledger = createMemoryLedger({ clock: systemClock })
+    return {
+      ledger,
+      restore: (balances, spans) => ledger.restore(balances, spans),
+      nodesHeard: undefined,
+      store: undefined,
     }
-    return { ledger, restore: undefined, nodesHeard: undefined, store: ledger.store }
   }
-  const ledger = createMemoryLedger({ clock: systemClock })
-  return {
-    ledger,
-    restore: (balances, spans) => ledger.restore(balances, spans),
-    nodesHeard: undefined,
-    store: undefined,
+  const onUndelivered = (error: unknown) => around.events.ledgerFailed('give_back', error)
+  const ledger = createRedisLedger({ ...config.ledger, owner: around.owner, onUndelivered })
+  if (isLocalSomewhere(around.policy)) {
+    return { ...stoodInFor(ledger, around), restore: undefined, store: ledger.store }
   }
+  return { ledger, restore: undefined, nodesHeard: undefined, store: ledger.store }
 }
 
 function isLocalSomewhere({ limits, budgets }: Policy): boolean {

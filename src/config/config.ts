@@ -8,12 +8,13 @@ import { fileURLToPath } from 'node:url'
 import { parseDocument } from 'yaml'
 import { z } from 'zod'
 import type { Environment } from './environment.ts'
+import { ledgerOf, ledgerSchema } from './ledger-config.ts'
+import type { LedgerConfig } from './ledger-config.ts'
 
 /** Largest configuration file accepted. */
 const CONFIG_BYTES_MAX = 256 * 1024
 
 const PORT_MAX = 65_535
-const REDIS_URL = /^rediss?:\/\//
 
 const LOG_LEVELS = ['trace', 'debug', 'info', 'warn', 'error', 'fatal', 'silent'] as const
 
@@ -32,20 +33,10 @@ const schema = z.strictObject({
   data: z.string().min(1).default('.tollgate'),
   policies: z.union([z.string().min(1), z.array(z.string().min(1)).min(1)]).default('./policies'),
   pricing: z.union([z.string().min(1), z.array(z.string().min(1)).min(1)]).default('./pricing'),
-  ledger: z
-    .discriminatedUnion('kind', [
-      z.strictObject({ kind: z.literal('memory') }),
-      z.strictObject({
-        kind: z.literal('redis'),
-        url: z.string().regex(REDIS_URL, 'a redis:// or rediss:// URL').optional(),
-      }),
-    ])
-    .prefault({ kind: 'memory' }),
+  ledger: ledgerSchema.prefault({ kind: 'memory' }),
   audit: z.strictObject({ durability: z.enum(['disk', 'process']).default('disk') }).prefault({}),
   shutdown: z.strictObject({ drainSeconds: z.int().min(0).max(3_600).default(120) }).prefault({}),
 })
-
-export type LedgerConfig = { readonly kind: 'memory' } | { readonly kind: 'redis'; readonly url: string }
 
 export interface Config {
   /** Development: started without a configuration; loopback only, tokens are printed. */
@@ -118,10 +109,10 @@ interface Sources {
 
 function finish(data: z.output<typeof schema>, sources: Sources): ConfigResult {
   const { file, overrides } = sources
-  const chosen = choose(data, sources)
-  if (chosen.kind === 'invalid') return chosen
   const base = file === undefined ? process.cwd() : dirname(resolve(file))
   const at = (path: string) => resolve(base, path)
+  const chosen = choose(data, sources, at)
+  if (chosen.kind === 'invalid') return chosen
   const list = (paths: string | readonly string[]) => (typeof paths === 'string' ? [at(paths)] : paths.map(at))
   const config: Config = {
     development: file === undefined,
@@ -147,10 +138,11 @@ type Chosen = { readonly kind: 'chosen'; readonly port: number } & Pick<Config, 
 function choose(
   data: z.output<typeof schema>,
   { overrides, environment }: Sources,
+  at: (path: string) => string,
 ): Chosen | Extract<ConfigResult, { kind: 'invalid' }> {
   const portText = overrides.port ?? environment.port
   const port = portOf(portText, data.listen.port)
-  const ledger = ledgerOf(data.ledger, environment)
+  const ledger = ledgerOf(data.ledger, { environment, at })
   const level = environment.logLevel ?? 'info'
   const logLevel = LOG_LEVELS.find((known) => known === level)
   if (port !== undefined && typeof ledger !== 'string' && logLevel !== undefined) {
@@ -168,14 +160,6 @@ function portOf(text: string | undefined, fallback: number): number | undefined 
   if (text === undefined) return fallback
   const value = Number(text)
   return /^\d{1,5}$/.test(text) && value <= PORT_MAX ? value : undefined
-}
-
-function ledgerOf(ledger: z.output<typeof schema>['ledger'], environment: Environment): LedgerConfig | string {
-  if (ledger.kind === 'memory') return ledger
-  const url = ledger.url ?? environment.redisUrl
-  if (url === undefined) return 'ledger.url: missing; set it, or REDIS_URL, or REDIS_URL_FILE'
-  // Never the value: it may carry a password.
-  return REDIS_URL.test(url) ? { kind: 'redis', url } : 'REDIS_URL: a redis:// or rediss:// URL'
 }
 
 const LOOPBACK = new Set(['127.0.0.1', '::1', 'localhost'])

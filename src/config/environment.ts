@@ -17,6 +17,8 @@ export interface Environment {
   readonly configFile: string | undefined
   readonly port: string | undefined
   readonly redisUrl: string | undefined
+  readonly redisPassword: string | undefined
+  readonly redisSentinelPassword: string | undefined
   readonly logLevel: string | undefined
 }
 
@@ -31,13 +33,15 @@ export function readEnvironment(env: NodeJS.ProcessEnv = process.env): Environme
     const message = `unknown environment variable ${unknown.join(', ')}; known are ${[...KNOWN].join(', ')}`
     return { kind: 'invalid', message }
   }
-  const redisUrl = createSecretReader(env)('env:REDIS_URL')
+  const secret = createSecretReader(env)
   return {
     kind: 'read',
     environment: {
       configFile: env['TOLLGATE_CONFIG'],
       port: env['PORT'],
-      redisUrl,
+      redisUrl: secret('env:REDIS_URL'),
+      redisPassword: secret('env:REDIS_PASSWORD'),
+      redisSentinelPassword: secret('env:REDIS_SENTINEL_PASSWORD'),
       logLevel: env['TOLLGATE_LOG_LEVEL'],
     },
   }

@@ -64,6 +64,23 @@ describe('a configuration', () => {
     ['an unknown ledger', 'ledger: {kind: postgres}', 'ledger'],
     ['a Redis address of another scheme', 'ledger: {kind: redis, url: "http://x"}', 'ledger.url'],
     ['a Redis ledger without an address', 'ledger: {kind: redis}', 'REDIS_URL_FILE'],
+    [
+      'a Redis address and Sentinels',
+      'ledger: {kind: redis, url: "redis://a", sentinels: ["a:1"], name: m}',
+      'ledger.url',
+    ],
+    ['Sentinels without a name', 'ledger: {kind: redis, sentinels: ["a:1"]}', 'ledger.name'],
+    ['a name without Sentinels', 'ledger: {kind: redis, url: "redis://a", name: m}', 'ledger.name'],
+    ['a Sentinel without a port', 'ledger: {kind: redis, sentinels: [a], name: m}', 'ledger.sentinels.0'],
+    ['a Cluster without nodes', 'ledger: {kind: redis-cluster, nodes: []}', 'ledger.nodes'],
+    ['a Cluster node that is a URL', 'ledger: {kind: redis-cluster, nodes: ["redis://a:1"]}', 'ledger.nodes.0'],
+    ['a port of a node out of range', 'ledger: {kind: redis-cluster, nodes: ["a:65536"]}', 'ledger.nodes.0'],
+    [
+      'an authority that is not there',
+      'ledger: {kind: redis-cluster, nodes: ["a:1"], tls: {caFile: x}}',
+      'ledger.tls.caFile',
+    ],
+    ['a bound of nothing', 'ledger: {kind: redis, url: "redis://a", commandTimeoutMs: 0}', 'ledger.commandTimeoutMs'],
     ['an unknown durability', 'audit: {durability: maybe}', 'audit.durability'],
     ['an endless shutdown', 'shutdown: {drainSeconds: 3601}', 'shutdown.drainSeconds'],
     ['a list', '- a', 'object'],
@@ -107,6 +124,36 @@ describe('the command line and the environment', () => {
   it('a log level is one that exists', () => {
     expect(loaded('{}', {}, { TOLLGATE_LOG_LEVEL: 'debug' }).logLevel).toBe('debug')
     expect(problems('{}', {}, { TOLLGATE_LOG_LEVEL: 'loud' })[0]).toContain('TOLLGATE_LOG_LEVEL: loud: one of trace')
+  })
+
+  it('names a Cluster or Sentinels, whom to trust and how long to wait; passwords come from the environment', () => {
+    const dir = folder()
+    writeFileSync(join(dir, 'ca.pem'), '-----BEGIN CERTIFICATE-----\n')
+    writeFileSync(join(dir, 'key.pem'), 'not a certificate')
+    writeFileSync(join(dir, 'password'), 'secret\n')
+    const tls = (file: string) => `tls: {caFile: ${join(dir, file)}}`
+    const cluster = `ledger: {kind: redis-cluster, nodes: ["a:1", "[::1]:2"], username: u, ${tls('ca.pem')}}`
+    expect(loaded(cluster, {}, { REDIS_PASSWORD_FILE: join(dir, 'password') }).ledger).toEqual({
+      kind: 'redis-cluster',
+      nodes: [
+        { host: 'a', port: 1 },
+        { host: '::1', port: 2 },
+      ],
+      username: 'u',
+      password: 'secret',
+      tls: { ca: '-----BEGIN CERTIFICATE-----\n' },
+    })
+    const sentinels = 'ledger: {kind: redis, sentinels: ["a:1"], name: m, commandTimeoutMs: 250, tls: {}}'
+    expect(loaded(sentinels, {}, { REDIS_PASSWORD: 'p', REDIS_SENTINEL_PASSWORD: 's' }).ledger).toEqual({
+      kind: 'redis',
+      sentinels: [{ host: 'a', port: 1 }],
+      name: 'm',
+      password: 'p',
+      sentinelPassword: 's',
+      commandTimeoutMs: 250,
+      tls: {},
+    })
+    expect(problems(cluster.replace('ca.pem', 'key.pem'))).toEqual(['ledger.tls.caFile: holds no certificate in PEM'])
   })
 
   it('the address of Redis may come from the environment, and is never repeated', () => {

@@ -12,6 +12,8 @@ import { post } from '../support/calls.ts'
 import { startGateway } from '../support/gateway.ts'
 import type { RunningGateway } from '../support/gateway.ts'
 import { policySet } from '../support/policies.ts'
+import { startRedisCluster } from '../support/redis-cluster.ts'
+import type { TestCluster } from '../support/redis-cluster.ts'
 import { startRedis } from '../support/redis-server.ts'
 import type { TestRedis } from '../support/redis-server.ts'
 
@@ -205,6 +207,29 @@ describe('two gateways on one Redis', () => {
   afterAll(async () => {
     for (const gateway of gateways) await gateway[Symbol.asyncDispose]()
     await redis.stop()
+  })
+
+  holdsBudgets(() => gateways)
+})
+
+describe('two gateways on one Redis Cluster', () => {
+  let cluster: TestCluster
+  let gateways: readonly RunningGateway[]
+
+  /** In shards of their own, so that a decision has several parts. */
+  const EVERYBODY = `  - {name: all-of-a-team, key: [team], limit: {usd: "1000000", period: month}}
+  - {name: all-of-an-agent, key: [agent], limit: {tokens: 1000000000, period: day}}
+`
+
+  beforeAll(async () => {
+    cluster = await startRedisCluster()
+    const policies = policySet(`${(await rules()).trimEnd()}\n${EVERYBODY}`)
+    const clusterNodes = cluster.nodes.map(({ host, port }) => `${host}:${port}`)
+    gateways = await Promise.all([1, 2].map(() => startGateway({ policies, clusterNodes })))
+  })
+  afterAll(async () => {
+    for (const gateway of gateways) await gateway[Symbol.asyncDispose]()
+    await cluster.stop()
   })
 
   holdsBudgets(() => gateways)

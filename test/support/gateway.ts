@@ -20,6 +20,8 @@ export interface GatewayOptions {
   /** Text of one policy file. */
   readonly policies: string
   readonly redisUrl?: string
+  /** Nodes of a Redis Cluster, as `host:port`. */
+  readonly clusterNodes?: readonly string[]
   /** Use this folder (and what is in it) instead of a fresh one. */
   readonly dir?: string
   readonly env?: Readonly<Record<string, string>>
@@ -49,7 +51,7 @@ export async function configureGateway(options: GatewayOptions): Promise<{ dir: 
   const dir = options.dir ?? (await mkdtemp(join(tmpdir(), 'tollgate-test-')))
   await mkdir(join(dir, 'policies'), { recursive: true })
   await writeFile(join(dir, 'policies', 'test.yaml'), options.policies)
-  const ledger = options.redisUrl === undefined ? { kind: 'memory' } : { kind: 'redis', url: options.redisUrl }
+  const ledger = ledgerOf(options)
   const config = {
     listen: { host: '127.0.0.1', port: 0 },
     data: './data',
@@ -61,6 +63,11 @@ export async function configureGateway(options: GatewayOptions): Promise<{ dir: 
   const configFile = join(dir, 'tollgate.yaml')
   await writeFile(configFile, JSON.stringify(config))
   return { dir, configFile }
+}
+
+function ledgerOf({ redisUrl, clusterNodes }: GatewayOptions): object {
+  if (clusterNodes !== undefined) return { kind: 'redis-cluster', nodes: clusterNodes }
+  return redisUrl === undefined ? { kind: 'memory' } : { kind: 'redis', url: redisUrl }
 }
 
 /** Starts the real gateway as a process of its own and waits until it listens. */

@@ -36,8 +36,8 @@ export async function freePort(): Promise<number> {
   return address.port
 }
 
-/** Resolves once the server says that it accepts connections; rejects with its last words when it ends before. */
-async function untilAccepting(server: ChildProcess): Promise<void> {
+/** Resolves once the server says that it is ready; rejects with its last words when it ends before. */
+async function untilReady(server: ChildProcess, ready: string): Promise<void> {
   const { promise, resolve, reject } = Promise.withResolvers<void>()
   const words: string[] = []
   const timer = setTimeout(() => reject(new Error(`redis-server did not start: ${words.join(' | ')}`)), START_MS)
@@ -46,7 +46,7 @@ async function untilAccepting(server: ChildProcess): Promise<void> {
   if (server.stdout) {
     createInterface(server.stdout).on('line', (line) => {
       words.push(line)
-      if (line.includes('Ready to accept connections')) resolve()
+      if (line.includes(ready)) resolve()
     })
   }
   await promise.finally(() => clearTimeout(timer))
@@ -78,7 +78,17 @@ async function stopped(server: ChildProcess): Promise<void> {
 async function startOn(port: number, args: readonly string[]): Promise<TestRedis> {
   const dir = await mkdtemp(join(tmpdir(), 'tollgate-redis-'))
   const base = ['--port', `${port}`, '--bind', '127.0.0.1', '--save', '', '--appendonly', 'no', '--dir', dir]
-  const server = spawn('redis-server', [...base, ...args], { stdio: ['ignore', 'pipe', 'ignore'] })
+  const server = await launch(dir, [...base, ...args], 'Ready to accept connections')
+  return { url: `redis://127.0.0.1:${port}`, port, ...server }
+}
+
+/** A process of redis-server that is ready, with its folder; both go when it is stopped, or when this process dies. */
+export async function launch(
+  dir: string,
+  args: readonly string[],
+  ready: string,
+): Promise<Omit<TestRedis, 'url' | 'port'>> {
+  const server = spawn('redis-server', args, { stdio: ['ignore', 'pipe', 'ignore'] })
   const watchdog = server.pid === undefined ? undefined : watch(server.pid, dir)
   const stop = async () => {
     // The watchdog goes first: once the server is gone, its id may be another process's.
@@ -87,12 +97,12 @@ async function startOn(port: number, args: readonly string[]): Promise<TestRedis
     await rm(dir, { recursive: true, force: true })
   }
   try {
-    await untilAccepting(server)
+    await untilReady(server, ready)
   } catch (error) {
     await stop()
     throw error
   }
-  return { url: `redis://127.0.0.1:${port}`, port, pid: server.pid ?? 0, stop, [Symbol.asyncDispose]: stop }
+  return { pid: server.pid ?? 0, stop, [Symbol.asyncDispose]: stop }
 }
 
 /** `port` restarts a server where another one was; without it any free one is taken. */

@@ -67,7 +67,9 @@ export function connectRedis(place: RedisPlace & RedisAccess): RedisCommands {
   const options = { ...OPTIONS, ...accessOptions(place) }
   if ('url' in place) {
     assertRedisUrl(place.url)
-    return new OneRedis(new Redis(place.url, options), commandTimeoutMs)
+    // ioredis reads "with TLS" off the scheme and then forgets whom to trust: what is given with `tls` counts.
+    const url = place.tls === undefined ? place.url : place.url.replace(/^rediss:/, 'redis:')
+    return new OneRedis(new Redis(url, options), commandTimeoutMs)
   }
   if ('sentinels' in place) {
     return new OneRedis(new Redis({ ...options, ...sentinelOptions(place) }), commandTimeoutMs)
