@@ -8,7 +8,7 @@ import type { Hold } from '../../src/domain/reservation.ts'
 import { beat } from '../../src/upkeep/heartbeat.ts'
 import { createOpenCalls } from '../../src/upkeep/open-calls.ts'
 import { reapOverdue } from '../../src/upkeep/reaper.ts'
-import { openMemory, openRedis } from '../support/ledgers.ts'
+import { openCluster, openMemory, openRedis } from '../support/ledgers.ts'
 import type { VirtualLedger } from '../support/ledgers.ts'
 import { asks, hold, hourly, lifetime, places, take } from './ledger-fixtures.ts'
 
@@ -54,9 +54,11 @@ async function pass(under: VirtualLedger, ms: number, nodes: readonly ReturnType
 describe.each([
   ['memory', openMemory],
   ['Redis', openRedis],
+  ['Redis Cluster', openCluster],
 ] as const)('a hold on %s', (_, open) => {
+  // On a Cluster the two have shards of their own, so the hold has two parts.
   const dollars = lifetime(1_000)
-  const seats = places(10)
+  const seats = places(10, { shard: 900 })
 
   test('of a two-hour stream is kept by heartbeats; one whose process died is charged at the end of its lease', async () => {
     await using under = await open()
