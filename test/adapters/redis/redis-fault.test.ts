@@ -13,6 +13,7 @@ import { createRedisLedger } from '../../../src/adapters/redis/ledger.ts'
 import { mustReconnect, unavailable } from '../../../src/adapters/redis/redis-fault.ts'
 import { LedgerUnavailable } from '../../../src/domain/failures.ts'
 import { asks, lifetime, take } from '../../contract/ledger-fixtures.ts'
+import { startFaultProxy } from '../../support/fault-proxy.ts'
 import { startRedis } from '../../support/redis-server.ts'
 import { until } from '../../support/until.ts'
 
@@ -119,6 +120,20 @@ test('a server that became a replica is left for whoever listens at its address 
     ),
   )
   operator.disconnect()
+})
+
+test('a ledger that may take its time admits everything over a slow network', async () => {
+  await using server = await startRedis()
+  await using proxy = await startFaultProxy(server.port)
+  const url = `redis://127.0.0.1:${proxy.port}`
+  await using patient = createRedisLedger({ url, commandTimeoutMs: 5_000 })
+  await using hasty = createRedisLedger({ url, commandTimeoutMs: 50 })
+  await patient.ping()
+  await hasty.ping()
+  proxy.delay(100)
+  const outcomes = await Promise.all(Array.from({ length: 20 }, () => patient.reserve(asks([take(lifetime(100))]))))
+  expect(outcomes).toMatchObject(outcomes.map(() => ({ kind: 'held' })))
+  await expect(hasty.reserve(asks([take(lifetime(100))]))).rejects.toMatchObject({ fault: 'timeout', maybeDone: true })
 })
 
 test('the ping changes nothing', async () => {
