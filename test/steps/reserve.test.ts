@@ -140,6 +140,30 @@ describe('a ledger that does not answer', () => {
     expect(voids).toBe(0)
   })
 
+  it.each([
+    ['timeout', 1],
+    ['connection_refused', 1],
+    ['lost', 0],
+    ['rebuilding', 0],
+    ['waiting', 0],
+    ['unverified', 0],
+  ] as const)('with %s lets this node decide alone %i times: never while it is being rebuilt', async (fault, times) => {
+    let asked = 0
+    const away = (ledger: Ledger) =>
+      otherwise(ledger, {
+        async reserve() {
+          throw new LedgerUnavailable('away', { fault, maybeDone: false })
+        },
+        async reserveLocally() {
+          asked += 1
+          return undefined
+        },
+      })
+    const decision = await reserve(estimated(), noRefinement, steps(away))
+    expect(decision).toMatchObject({ kind: 'refused', refusal: { code: 'ledger_unavailable', reason: fault } })
+    expect(asked).toBe(times)
+  })
+
   it('is asked to void until it does, and shutdown waits for that', async () => {
     let refusals = 7
     const slow = (ledger: Ledger) =>
