@@ -9,6 +9,7 @@ import { createRedisLedger } from '../../src/adapters/redis/ledger.ts'
 import type { RedisPlace } from '../../src/adapters/redis/connect.ts'
 import { ALL_SHARDS, tagOf } from '../../src/adapters/redis/keys.ts'
 import { loadScripts, readPiece } from '../../src/adapters/redis/scripts.ts'
+import type { ReadPiece } from '../../src/adapters/redis/scripts.ts'
 import { slotOf } from '../../src/adapters/redis/slot.ts'
 import type { Ledger } from '../../src/ports/ledger.ts'
 import { primaryOf, startRedisCluster } from './redis-cluster.ts'
@@ -35,8 +36,8 @@ local time = {math.floor(ms / 1000), ms % 1000 * 1000}
 /** Runs where keys of many shards are, so they are not declared. */
 const SET_CLOCKS = "for i = 2, #ARGV do redis.call('SET', ARGV[i], ARGV[1]) end"
 
-function withVirtualClock(name: string): string {
-  const text = readPiece(name)
+const withVirtualClock = (read: ReadPiece) => (name: string) => {
+  const text = read(name)
   if (name !== 'clock') return text
   if (!text.includes(CLOCK_LINE)) throw new Error(`clock.lua lacks the line: ${CLOCK_LINE}`)
   return text.replace(CLOCK_LINE, VIRTUAL_CLOCK)
@@ -49,10 +50,12 @@ export interface VirtualLedger extends AsyncDisposable {
   clear(): Promise<void>
 }
 
-export async function openMemory(): Promise<VirtualLedger & { memory(): MemoryLedger }> {
+export async function openMemory(
+  create: typeof createMemoryLedger = createMemoryLedger,
+): Promise<VirtualLedger & { memory(): MemoryLedger }> {
   let nowMs = START_MS
   const clock = { nowMs: () => nowMs }
-  let memory = createMemoryLedger({ clock })
+  let memory = create({ clock })
   // `clear` puts another ledger behind the one that the test holds.
   const ledger = new Proxy(memory, {
     get: (_, name) => {
@@ -70,7 +73,7 @@ export async function openMemory(): Promise<VirtualLedger & { memory(): MemoryLe
       await memory.find('none')
       await memory.noteOf('none')
     },
-    clear: async () => void (memory = createMemoryLedger({ clock })),
+    clear: async () => void (memory = create({ clock })),
     [Symbol.asyncDispose]: async () => memory[Symbol.asyncDispose](),
   }
 }
@@ -90,9 +93,19 @@ interface Turned {
   readonly shards: readonly number[]
 }
 
-function turnedLedger(place: RedisPlace, servers: readonly Turned[], stop: () => Promise<void>): VirtualLedger {
-  const scripts = loadScripts(withVirtualClock)
-  const ledger = createRedisLedger({ ...place, commandTimeoutMs: 5_000, scripts })
+/** The ledger that serves, unless a test brings a broken one. */
+interface Broken {
+  readonly read?: ReadPiece
+  readonly create?: typeof createRedisLedger
+}
+
+function turnedLedger(
+  place: RedisPlace,
+  servers: readonly Turned[],
+  { read = readPiece, create = createRedisLedger, stop }: Broken & { readonly stop: () => Promise<void> },
+): VirtualLedger {
+  const scripts = loadScripts(withVirtualClock(read))
+  const ledger = create({ ...place, commandTimeoutMs: 5_000, scripts })
   let nowMs = START_MS
   return {
     ledger,
@@ -117,24 +130,27 @@ async function setClock({ client, shards }: Turned, nowMs: number): Promise<void
   await client.eval(SET_CLOCKS, 0, nowMs, ...shards.map((shard) => clockKey(shard)))
 }
 
-export async function openRedis(): Promise<VirtualLedger & { readonly client: Redis; readonly url: string }> {
+export async function openRedis(
+  broken: Broken = {},
+): Promise<VirtualLedger & { readonly client: Redis; readonly url: string }> {
   const server = await startRedis()
   const client = new Redis(server.url)
-  const turned = turnedLedger({ url: server.url }, [{ client, shards: ALL_SHARDS }], async () => {
+  const stop = async () => {
     client.disconnect()
     await server.stop()
-  })
+  }
+  const turned = turnedLedger({ url: server.url }, [{ client, shards: ALL_SHARDS }], { ...broken, stop })
   await turned.clear()
   return { ...turned, client, url: server.url }
 }
 
-export async function openCluster(): Promise<VirtualLedger & { readonly cluster: TestCluster }> {
+export async function openCluster(broken: Broken = {}): Promise<VirtualLedger & { readonly cluster: TestCluster }> {
   const cluster = await startRedisCluster()
   const owners = cluster.clients.map((client, index) => ({
     client,
     shards: ALL_SHARDS.filter((shard) => primaryOf(slotOf(tagOf(shard))) === index),
   }))
-  const turned = turnedLedger({ nodes: cluster.nodes }, owners, () => cluster.stop())
+  const turned = turnedLedger({ nodes: cluster.nodes }, owners, { ...broken, stop: () => cluster.stop() })
   await turned.clear()
   return { ...turned, cluster }
 }

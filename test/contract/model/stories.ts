@@ -35,16 +35,25 @@ const LIMITS = [20, 8, 41, 27, 14, 32, 6, 46, 22, 10, 36, 17]
 
 const INDEXES = POOL.map((_, index) => index)
 
-/** The accumulators of a request, as a node sees them that has this policy and whose clock is off by `skewMs`. */
+/** A node that has this many edits of the policy and whose clock is off by `skewMs`. */
+interface View {
+  readonly nowMs: number
+  readonly edits: number
+  readonly skewMs: number
+  /** All accumulators in this shard; otherwise each in its own. */
+  readonly shard: number | undefined
+}
+
+/** The accumulators of a request, as a node sees them. */
 export function accumulatorsFor(
   indexes: readonly number[],
-  { nowMs, edits, skewMs }: { readonly nowMs: number; readonly edits: number; readonly skewMs: number },
+  { nowMs, edits, skewMs, shard }: View,
 ): readonly Accumulator[] {
   const version = Math.max(0, Math.min(edits, LIMITS.length - 1))
   const limit = LIMITS[version] ?? 0
   return indexes.flatMap((index) => {
     const made = POOL[index]?.(nowMs + skewMs, limit)
-    return made ? [{ ...made, limitVersion: version }] : []
+    return made ? [{ ...made, shard: shard ?? made.shard, limitVersion: version }] : []
   })
 }
 
