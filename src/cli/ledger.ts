@@ -11,6 +11,7 @@ import type { KeyReader } from '../domain/policy-keys.ts'
 import { writeAmount } from '../domain/record-texts.ts'
 import type { Cli } from './output.ts'
 import { json, table, UsageError } from './output.ts'
+import { addRebuild } from './ledger-rebuild.ts'
 import { readDataFolder, readSettings, withSettings } from './settings.ts'
 
 /** Open holds listed at most: the oldest are the ones somebody looks for. */
@@ -58,6 +59,7 @@ export function addLedger(program: Command, cli: Cli): void {
     .description('open holds, oldest lease first, and the budgets of which the least is left')
     .option('--json', 'one JSON object')
     .action(async (options: ShowOptions) => show(options, cli))
+  addRebuild(ledger, cli)
 }
 
 async function show(options: ShowOptions, cli: Cli): Promise<void> {

@@ -9,6 +9,7 @@ import type { RecordFilter } from '../adapters/audit-log/query.ts'
 import { verifyFolder } from '../adapters/audit-log/verify.ts'
 import type { LogReport } from '../adapters/audit-log/log-report.ts'
 import { createRedisLedger } from '../adapters/redis/ledger.ts'
+import type { StoredLedger } from '../adapters/redis/ledger.ts'
 import type { Config } from '../config/config.ts'
 import type { AuditRecord } from '../domain/audit-record.ts'
 import type { Ledger } from '../ports/ledger.ts'
@@ -33,8 +34,13 @@ export interface DataFolder {
   sharedLedger(): LedgerView | undefined
 }
 
+/** The shared ledger as a command uses it: it decides nothing. */
+export function openStoredLedger({ ledger }: Pick<Config, 'ledger'>): StoredLedger | undefined {
+  return ledger.kind === 'memory' ? undefined : createRedisLedger({ ...ledger, commandTimeoutMs: LOOK_TIMEOUT_MS })
+}
+
 export function openDataFolder(config: Config): DataFolder {
-  const { dataDir, ledger } = config
+  const { dataDir } = config
   return {
     records: (filter = {}) => queryRecords(dataDir, filter),
     verify: (vkey) => verifyFolder(dataDir, vkey === undefined ? {} : { vkey }),
@@ -44,7 +50,6 @@ export function openDataFolder(config: Config): DataFolder {
       if (!existsSync(keyFile)) return undefined
       return createPseudonyms({ keyFile }).of(tenant, issuer, name)
     },
-    sharedLedger: () =>
-      ledger.kind === 'memory' ? undefined : createRedisLedger({ ...ledger, commandTimeoutMs: LOOK_TIMEOUT_MS }),
+    sharedLedger: () => openStoredLedger(config),
   }
 }

@@ -23,6 +23,7 @@ export const RECORD_TYPES = [
   'auth_failed',
   'policy',
   'price',
+  'ledger',
 ] as const
 
 export type RecordType = (typeof RECORD_TYPES)[number]

@@ -27,6 +27,8 @@ export interface LedgerFact {
 
 export interface LogFold {
   add(record: AuditRecord): void
+  /** What was settled, and nothing of calls that are open. */
+  settled(): readonly SettledBalance[]
   /** Decisions without a settlement count at their bound: their process died, and that is how they will be closed. */
   sums(): { readonly balances: readonly SettledBalance[]; readonly spans: readonly SpanBeginning[] }
 }
@@ -51,6 +53,7 @@ export function foldLog(nowMs: number, leaveOut: ReadonlySet<ReservationId> = ne
       open.delete(textOf(membersOf(record['ref'])['id']))
       fold(record)
     },
+    settled: () => [...balances.values()],
     sums() {
       for (const decision of open.values()) fold(crashRecord(decision, ''))
       open.clear()

@@ -74,6 +74,8 @@ export interface Acknowledged {
  */
 export interface LedgerStore {
   view(): Promise<StoreView>
+  /** Origins of the logs of all gateways that ever left a stamp. */
+  peers(): Promise<readonly string[]>
   /** Calls `noticed` when the store told a caller that it is not what it should be. */
   onNotice(noticed: () => void): void
 

@@ -28,15 +28,12 @@ const STEP_EVERY_MS = 100
 /** Time between two looks at who is still missing: that gateway has to be started, or given up. */
 const WAIT_EVERY_MS = 500
 
-/** Every so many looks the whole store is looked at, for gateways that came. */
-const WHOLE_LOOK_EVERY = 10
-
 const NOTHING: StoreMemory = { epoch: '', servers: '', stamps: {}, peers: [] }
 
 export interface Keeping {
   readonly store: LedgerStore
   readonly ledger: Pick<Ledger, 'settle' | 'reassert'>
-  readonly auditLog: Pick<AuditLog, 'origin' | 'records'>
+  readonly auditLog: Pick<AuditLog, 'origin' | 'records' | 'append'>
   readonly idleLogs: () => Promise<readonly IdleLog[]>
   readonly openCalls: Pick<OpenCallRegistry, 'calls' | 'holds'>
   readonly notes: StoreNotes
@@ -55,7 +52,6 @@ export class LedgerKeeper implements AsyncDisposable {
   /** All below is owned by this object; one round runs at a time. */
   #memory = NOTHING
   #isGood = false
-  #looks = 0
   #wasOpen = false
   #told: Told = { facts: 0, calls: 0 }
   #closedSinceMs = performance.now()
@@ -120,11 +116,10 @@ export class LedgerKeeper implements AsyncDisposable {
 
   async #look(): Promise<void> {
     const { store } = this.#world
-    this.#looks += 1
     this.#isGood = await store.probe(this.#memory.epoch)
     if (!this.#isGood) return
     if (store.needsStamp()) await this.#stamp()
-    if (this.#looks % WHOLE_LOOK_EVERY === 0) await this.#remember(await store.view())
+    await this.#rememberPeers(await store.peers())
   }
 
   async #stamp(): Promise<void> {
@@ -178,7 +173,8 @@ export class LedgerKeeper implements AsyncDisposable {
     const idle = await this.#world.idleLogs()
     try {
       for (const log of idle.filter(({ origin }) => !view.told.has(origin))) {
-        if (!(await this.#heed(view, await tellIdle(log, { store, shardOf }, view.epoch)))) return false
+        if (!(await this.#heed(view, await tellIdle(log, { store, shardOf }, { epoch: view.epoch, expected: [] }))))
+          return false
       }
     } finally {
       for (const log of idle) log[Symbol.dispose]()
@@ -200,6 +196,7 @@ export class LedgerKeeper implements AsyncDisposable {
     const memory = this.#memory.epoch === view.epoch ? this.#memory : { ...this.#memory, servers: '', stamps: {} }
     store.know(view.epoch, 'unverified')
     if ((await this.#check.check(view, memory)) === 'lost') return this.#wipe(view)
+    if (this.#memory.epoch !== view.epoch) await this.#record(view)
     if (!this.#wasOpen) await onFirstOpening(memory === this.#memory)
     if (!(await store.open(view.epoch, view.servers))) return 0
     this.#isGood = true
@@ -207,6 +204,14 @@ export class LedgerKeeper implements AsyncDisposable {
     await this.#stamp()
     this.#opened()
     return 0
+  }
+
+  /** Logs that were given up: what they settled is missing from now on, and that is on record. */
+  async #record({ epoch, givenUp, told }: StoreView): Promise<void> {
+    const missing = [...givenUp].filter((origin) => !told.has(origin))
+    if (missing.length === 0) return
+    const { auditLog, ids } = this.#world
+    await auditLog.append({ v: 1, type: 'ledger', id: ids.next(), epoch, without: missing })
   }
 
   #opened(): void {
@@ -224,8 +229,11 @@ export class LedgerKeeper implements AsyncDisposable {
 
   /** Remembers which gateways there are: a store that is lost does not know. */
   async #remember({ peers, givenUp, told }: StoreView): Promise<void> {
-    const all = new Set([...this.#memory.peers, ...peers.keys()])
-    const kept = [...all].filter((peer) => !givenUp.has(peer) || told.has(peer)).toSorted()
+    await this.#rememberPeers([...peers.keys()], (peer) => !givenUp.has(peer) || told.has(peer))
+  }
+
+  async #rememberPeers(peers: readonly string[], isKept: (peer: string) => boolean = () => true): Promise<void> {
+    const kept = [...new Set([...this.#memory.peers, ...peers])].filter(isKept).toSorted()
     if (kept.join('\n') !== this.#memory.peers.join('\n')) await this.#write({ ...this.#memory, peers: kept })
   }
 

@@ -65,11 +65,17 @@ export class ServerCheck {
     if (found.some(({ known, stored }) => known - stored > BEHIND_MAX_MS)) return 'lost'
     const isBehind = found.some(({ known, stored }) => stored < known)
     if (!isBehind && (memory.servers === '' || memory.servers === view.servers)) return 'good'
-    const sent = found.map(({ stored }) => this.#sent.get(stored))
+    const covered = found.map(({ stored }) => this.#coveredMs(stored))
     // A process that has just started does not know what its predecessor was acknowledged.
-    if (sent.includes(undefined)) return isBehind ? 'lost' : this.#learned(view)
-    const since = Math.min(...sent.filter((ms) => ms !== undefined))
-    return (await this.#tellAgain(since)) ? this.#learned(view) : 'lost'
+    if (isBehind && covered.includes(undefined)) return 'lost'
+    const sinceMs = Math.min(...covered.map((ms) => ms ?? 0))
+    return (await this.#tellAgain(sinceMs)) ? this.#learned(view) : 'lost'
+  }
+
+  /** What was acknowledged before this instant, a store with this stamp has. A stamp may be there whose answer was late. */
+  #coveredMs(stored: number): number | undefined {
+    const acknowledged = [...this.#sent].filter(([stamp]) => stamp <= stored)
+    return acknowledged.at(-1)?.[1]
   }
 
   async #tellAgain(sinceMs: number): Promise<boolean> {

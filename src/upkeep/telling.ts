@@ -83,9 +83,9 @@ export class OwnTelling {
 export async function tellIdle(
   log: IdleLog,
   { store, shardOf }: Pick<Teller, 'store' | 'shardOf'>,
-  epoch: EpochId,
+  { epoch, expected }: { readonly epoch: EpochId; readonly expected: readonly string[] },
 ): Promise<TellOutcome> {
-  const joined = await store.join(epoch, { origin: log.origin, attempt: IDLE_ATTEMPT, expected: [] })
+  const joined = await store.join(epoch, { origin: log.origin, attempt: IDLE_ATTEMPT, expected })
   if (joined.kind !== 'joined') return joined
   const fold = foldLog(joined.atMs)
   for await (const record of log.records()) fold.add(record)

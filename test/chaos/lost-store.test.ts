@@ -1,16 +1,11 @@
 import { Redis } from 'ioredis'
 import { afterEach, beforeEach, describe, expect, it } from 'vitest'
-import { books, count, load, startFleet, TOKENS_BOUND_MAX, TOKENS_PER_CALL } from '../support/fleet.ts'
+import { acquainted, books, count, startFleet, TOKENS_PER_CALL } from '../support/fleet.ts'
 import type { Fleet } from '../support/fleet.ts'
+import { expectExact, spendAll, TOKENS } from '../support/loaded-fleet.ts'
 import { startRedis } from '../support/redis-server.ts'
 import type { TestRedis } from '../support/redis-server.ts'
 import { until } from '../support/until.ts'
-
-const CALLERS = 16
-
-/** Room for this many calls at what they really cost. */
-const CALLS = 400
-const TOKENS = CALLS * TOKENS_PER_CALL
 
 let redis: TestRedis
 let client: Redis
@@ -19,6 +14,7 @@ let fleet: Fleet
 beforeEach(async () => {
   redis = await startRedis()
   client = new Redis(redis.url)
+  client.on('error', () => undefined)
   fleet = await startFleet({ size: 2, tokens: TOKENS, redisUrl: redis.url })
 })
 afterEach(async () => {
@@ -27,32 +23,60 @@ afterEach(async () => {
   await redis.stop()
 })
 
-const admits = (place: number) =>
-  until('calls are decided again', async () => ((await fleet.call(place)).status === 503 ? undefined : true))
+async function readyz(place: number): Promise<string> {
+  return (await fetch(`${fleet.gateways[place]?.url}/readyz?verbose`)).text()
+}
 
-describe('a store that is flushed under load', () => {
-  it('admits nobody before it has what the logs say; the budget holds to the token', async () => {
-    let flushes = 0
-    const seen = await load(fleet, CALLERS, (all) => {
-      const admitted = count(all, 200)
-      if (admitted >= 100 * (flushes + 1) && flushes < 2) {
-        flushes += 1
-        void client.flushall()
-      }
-      // Refused a few times in a row by the budget itself: it is spent.
-      return all.slice(-5 * CALLERS).every(({ status }) => status === 429) && all.length > CALLS / 2
-    })
-    expect(flushes).toBe(2)
+/** What these many calls through one gateway were answered with. */
+async function statuses(place: number, calls: number): Promise<readonly number[]> {
+  const seen: number[] = []
+  for (let call = 0; call < calls; call += 1) seen.push((await fleet.call(place)).status)
+  return seen
+}
+
+const untilAdmitted = (place: number) =>
+  until('calls are admitted again', async () => ((await fleet.call(place)).status === 200 ? true : undefined))
+
+describe('a store that is lost under load', () => {
+  it('flushed twice: nobody is admitted before it has what the logs say, and the budget holds to the token', async () => {
+    const flush = () => client.flushall()
+    const seen = await spendAll(fleet, [flush, flush])
     expect(count(seen, 503)).toBeGreaterThan(0)
-    expect(new Set(seen.filter(({ status }) => status === 503).map(({ code }) => code))).toEqual(
-      new Set(['policy_unavailable']),
-    )
-    expect(count(seen, 200) + count(seen, 429) + count(seen, 503)).toBe(seen.length)
+    await expectExact(fleet, seen)
+  })
+
+  it('restarted without its data: the same', async () => {
+    const restart = async () => {
+      await redis.stop()
+      redis = await startRedis({ port: redis.port })
+    }
+    const seen = await spendAll(fleet, [restart])
+    expect(count(seen, 503)).toBeGreaterThan(0)
+    await expectExact(fleet, seen)
+  })
+
+  it('forgets its scripts alone: it is looked at, and nothing is rebuilt', async () => {
+    const seen = await spendAll(fleet, [() => client.script('FLUSH')])
+    for (const gateway of fleet.gateways) expect(gateway.log().split('the ledger is closed').length).toBeLessThan(4)
+    expect(fleet.gateways[1]?.log()).not.toContain('the ledger is closed')
+    await expectExact(fleet, seen)
+  })
+})
+
+describe('a gateway that is away when the store is lost', () => {
+  it('keeps the budget closed until it is back, and what it had spent counts', async () => {
+    expect(await statuses(0, 10)).toEqual(Array.from({ length: 10 }, () => 200))
+    expect(await statuses(1, 20)).toEqual(Array.from({ length: 20 }, () => 200))
+    await acquainted(fleet)
+    await books(fleet)
+    await fleet.gateways[1]?.kill()
+    await client.flushall()
+    await until('the other gateway waits', async () => ((await readyz(0)).includes('waiting') ? true : undefined))
+    expect(await statuses(0, 5)).toEqual([503, 503, 503, 503, 503])
+    expect(await readyz(0)).toMatch(/ledger failed: waiting: .*audit\/log-/)
+    await fleet.restart(1)
+    await untilAdmitted(0)
     const sums = await books(fleet)
-    expect(sums).toEqual({ log: sums.log, ledger: sums.log, held: 0, provider: sums.log })
-    expect(sums.log).toBe(count(seen, 200) * TOKENS_PER_CALL)
-    expect(sums.log).toBeLessThanOrEqual(TOKENS)
-    expect(sums.log).toBeGreaterThan(TOKENS - TOKENS_BOUND_MAX)
-    await admits(0)
+    expect(sums).toEqual({ log: 31 * TOKENS_PER_CALL, ledger: 31 * TOKENS_PER_CALL, held: 0, provider: sums.log })
   })
 })

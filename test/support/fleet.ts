@@ -2,9 +2,12 @@
  * Several gateways, each with a data folder of its own, on one Redis and in front of one provider: what their callers saw and
  * what the provider was asked, for tests in which the store is lost meanwhile.
  */
-import { rm } from 'node:fs/promises'
+import { readdir, rm } from 'node:fs/promises'
+import { join } from 'node:path'
+import { createStoreNotes } from '../../src/adapters/system/store-notes.ts'
 import { settledRecords, standingOf } from './books.ts'
 import { post } from './calls.ts'
+import { until } from './until.ts'
 import { startGateway } from './gateway.ts'
 import type { RunningGateway } from './gateway.ts'
 import { policySet } from './policies.ts'
@@ -111,16 +114,32 @@ function tokensIn(records: readonly AuditRecord[]): number {
     .reduce((sum, { act }) => sum + Number(act), 0)
 }
 
-/** The sums of the three books once everything is settled: logs, ledger as a gateway tells it, provider. */
+/** The sums of the three books once everything is settled and nothing is held: logs, ledger as a gateway tells it, provider. */
 export async function books(fleet: Fleet, place = 0) {
   const records = await settledRecords(fleet.gateways.map(({ dataDir }) => dataDir))
   const gateway = fleet.gateways[place]
   if (gateway === undefined) throw new Error(`no gateway ${place}`)
-  const { used, held } = await standingOf(gateway.url, await gateway.token(), 'purse')
+  const token = await gateway.token()
+  const { used, held } = await until('the ledger has heard of every settlement', async () => {
+    const standing = await standingOf(gateway.url, token, 'purse')
+    return Number(standing.held) === 0 ? standing : undefined
+  })
   return {
     log: tokensIn(records),
     ledger: Number(used),
     held: Number(held),
     provider: fleet.provided() * TOKENS_PER_CALL,
+  }
+}
+
+/** Waits until each gateway remembers all of them: from then on a rebuild waits for each. */
+export async function acquainted(fleet: Fleet): Promise<void> {
+  for (const { dataDir } of fleet.gateways) {
+    const dir = join(dataDir, 'ledger')
+    await until('a gateway remembers all others', async () => {
+      const name = (await readdir(dir)).find((one) => one.endsWith('.json')) ?? ''
+      const memory = await createStoreNotes(join(dir, name)).read()
+      return memory?.peers.length === fleet.gateways.length ? true : undefined
+    })
   }
 }

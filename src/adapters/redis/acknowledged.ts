@@ -18,7 +18,7 @@ export class AcknowledgedRing {
   /** Owned by this object; oldest first, by the process's own clock. */
   #kept: Kept[] = []
   /** Something acknowledged at this instant is no longer kept. */
-  #forgottenUntilMs = 0
+  #forgottenUntilMs = -1
   #isDirty = false
 
   add(done: Acknowledged, nowMs: number): void {

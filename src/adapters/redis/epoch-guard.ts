@@ -18,12 +18,14 @@ type Standing =
  * How long a call waits for a check of the server before it is refused: a check that finds nothing amiss takes a few
  * round trips, and costs no call more than this.
  */
-const CHECK_MS = 500
+const CHECK_MS = 1_000
 
 export class EpochGuard {
   #standing: Standing = { kind: 'closed', fault: 'unverified', detail: '' }
   /** Resolved, and replaced, whenever the standing changes. */
   #changed = Promise.withResolvers<void>()
+  /** How often it was opened: an answer from before the last opening says nothing of now. */
+  #openings = 0
   #noticed: () => void = () => undefined
   /** Reservations without an answer yet. */
   readonly #underWay = new Set<Promise<unknown>>()
@@ -42,6 +44,7 @@ export class EpochGuard {
   }
 
   open(epoch: string): void {
+    this.#openings += 1
     this.#become({ kind: 'open', epoch })
   }
 
@@ -57,12 +60,15 @@ export class EpochGuard {
   /** Runs a reservation in the open epoch; once more when the server was unknown and is found to be good. */
   async reserving<Answer>(run: (epoch: string) => Promise<Answer>): Promise<Answer> {
     const epoch = await this.#openEpoch()
+    const openings = this.#openings
     try {
       return await this.#track(run(epoch))
     } catch (error) {
       if (!(error instanceof LedgerUnavailable) || error.fault !== 'unverified') throw error
-      if (this.#standing.kind === 'open') this.know(epoch, 'unverified')
-      this.#noticed()
+      if (this.#standing.kind === 'open' && this.#openings === openings) {
+        this.know(epoch, 'unverified')
+        this.#noticed()
+      }
       return await this.#track(run(await this.#openEpoch()))
     }
   }

@@ -149,7 +149,9 @@ class RedisLedger implements StoredLedger {
       return force ? this.#scripts.force(hold, part, posting) : this.#scripts.settle(hold, part, posting)
     })
     const outcome = mergeSettle(outcomes)
-    if (outcome.kind === 'settled') this.#acknowledged.add({ hold, amounts: actual }, performance.now())
+    // Also a repeat: then the answer to the first was late.
+    if (outcome.kind === 'settled' || outcome.kind === 'already')
+      this.#acknowledged.add({ hold, amounts: actual }, performance.now())
     return outcome
   }
 

@@ -52,6 +52,13 @@ export class RedisStore implements LedgerStore {
     return readView(this.#parts)
   }
 
+  async peers(): Promise<readonly string[]> {
+    const { redis, keys } = this.#parts
+    const stores = await redis.stores()
+    const replies = await redis.read(stores.map(({ representative }) => ['HKEYS', keys.stamps(representative)]))
+    return [...new Set(replies.flatMap((reply) => new Reply(reply).texts()))]
+  }
+
   onNotice(noticed: () => void): void {
     this.#parts.guard.onNotice(noticed)
   }
