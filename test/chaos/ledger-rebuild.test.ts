@@ -74,6 +74,7 @@ it('the log of a gateway that does not come back can be given up, and that is on
 it('without a running gateway the command tells the logs of its folder itself', async () => {
   await spend(0, 3)
   await books(fleet)
+  await acquainted(fleet)
   for (const gateway of fleet.gateways) await gateway.stop()
   await client.flushall()
   const first = await rebuild()

@@ -45,6 +45,14 @@ describe('a store that is lost under load', () => {
     await expectExact(fleet, seen)
   })
 
+  it('flushed when the budget is spent: not one call gets through', async () => {
+    await spendAll(fleet, [])
+    await client.flushall()
+    const after = await Promise.all([statuses(0, 20), statuses(1, 20), statuses(0, 20), statuses(1, 20)])
+    expect(after.flat().filter((status) => status !== 429 && status !== 503)).toEqual([])
+    expect(await statuses(0, 1)).not.toEqual([200])
+  })
+
   it('restarted without its data: the same', async () => {
     const restart = async () => {
       await redis.stop()
