@@ -25,8 +25,10 @@ export class SumCheck {
 
   /** Read before its segment is: a sidecar that is there says that the segment does not grow any more. */
   async read(segment: Segment): Promise<SegmentSum | undefined> {
+    // Looked for first: one that is written a moment later is not there yet, and not unreadable.
+    if (!existsSync(sumPath(segment))) return undefined
     const sum = await readSum(segment)
-    if (sum === undefined && existsSync(sumPath(segment))) this.#wrong(segment)
+    if (sum === undefined) this.#wrong(segment)
     return sum
   }
 
