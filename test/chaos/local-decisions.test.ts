@@ -15,6 +15,9 @@ import { startRedis } from '../support/redis-server.ts'
 import type { TestRedis } from '../support/redis-server.ts'
 import { until } from '../support/until.ts'
 
+/** What a gateway waits for Redis when nothing is said. */
+const AS_SHIPPED_MS = 100
+
 const POLICY = policySet(`
 on_ledger_error: local
 limits:
@@ -41,7 +44,7 @@ async function startNodes(count: number): Promise<Nodes> {
   const gateways: RunningGateway[] = []
   // The last one to start knows of all; a first one that is started again does, too.
   for (let node = 0; node < count; node += 1)
-    gateways.push(parts.use(await startGateway({ policies: POLICY, redisUrl })))
+    gateways.push(parts.use(await startGateway({ policies: POLICY, redisUrl, commandTimeoutMs: AS_SHIPPED_MS })))
   for (const gateway of gateways.slice(0, -1)) await untilHeard(gateway, count)
   return { server, proxy, gateways, [Symbol.asyncDispose]: () => parts.disposeAsync() }
 }
@@ -164,7 +167,12 @@ describe('a gateway that is killed while Redis is away', () => {
       await proxy.heal()
       for (let start = 0; start < 2; start += 1) {
         const redisUrl = `redis://127.0.0.1:${proxy.port}`
-        await using again = await startGateway({ policies: POLICY, redisUrl, dir: first.dir })
+        await using again = await startGateway({
+          policies: POLICY,
+          redisUrl,
+          dir: first.dir,
+          commandTimeoutMs: AS_SHIPPED_MS,
+        })
         const records = await settledRecords([again.dataDir])
         expect(openIn(records)).toEqual([])
         await until('log and ledger agree', async () => {

@@ -17,6 +17,9 @@ import { startRedis } from '../support/redis-server.ts'
 import { readRefusal } from '../support/refusals.ts'
 import { until } from '../support/until.ts'
 
+/** What a gateway waits for Redis when nothing is said. */
+const AS_SHIPPED_MS = 100
+
 const PASSWORD = 'canary-password'
 const RULE = 'purse'
 const POLICY = policySet(
@@ -128,7 +131,7 @@ describe.each(FAULTS)('a Redis $name', ({ reasons, begin, end }) => {
     await using proxy = await startFaultProxy(server.port)
     const operator = new Redis({ port: server.port, host: '127.0.0.1', password: PASSWORD })
     const redisUrl = `redis://:${PASSWORD}@127.0.0.1:${proxy.port}`
-    await using gateway = await startGateway({ policies: POLICY, redisUrl })
+    await using gateway = await startGateway({ policies: POLICY, redisUrl, commandTimeoutMs: AS_SHIPPED_MS })
     const token = await gateway.token()
     await untilAnswered(gateway, token)
 
@@ -164,7 +167,11 @@ describe('answers of Redis that break off', () => {
     async (bytes) => {
       await using server = await startRedis()
       await using proxy = await startFaultProxy(server.port)
-      await using gateway = await startGateway({ policies: POLICY, redisUrl: `redis://127.0.0.1:${proxy.port}` })
+      await using gateway = await startGateway({
+        policies: POLICY,
+        redisUrl: `redis://127.0.0.1:${proxy.port}`,
+        commandTimeoutMs: AS_SHIPPED_MS,
+      })
       const token = await gateway.token()
       const statuses: number[] = []
       for (let round = 0; round < ROUNDS; round += 1) {
@@ -185,7 +192,11 @@ describe('answers of Redis that break off', () => {
   it('to settlements, several in a row: the call is charged once', async () => {
     await using server = await startRedis()
     await using proxy = await startFaultProxy(server.port)
-    await using gateway = await startGateway({ policies: POLICY, redisUrl: `redis://127.0.0.1:${proxy.port}` })
+    await using gateway = await startGateway({
+      policies: POLICY,
+      redisUrl: `redis://127.0.0.1:${proxy.port}`,
+      commandTimeoutMs: AS_SHIPPED_MS,
+    })
     const token = await gateway.token()
     for (const times of [1, 2, 3]) {
       await untilReady(gateway.url)

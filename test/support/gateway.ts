@@ -22,6 +22,8 @@ export interface GatewayOptions {
   readonly redisUrl?: string
   /** Nodes of a Redis Cluster, as `host:port`. */
   readonly clusterNodes?: readonly string[]
+  /** Bound of one command to Redis; long without it, because a busy machine is no outage. */
+  readonly commandTimeoutMs?: number
   /** Use this folder (and what is in it) instead of a fresh one. */
   readonly dir?: string
   readonly env?: Readonly<Record<string, string>>
@@ -65,9 +67,12 @@ export async function configureGateway(options: GatewayOptions): Promise<{ dir: 
   return { dir, configFile }
 }
 
-function ledgerOf({ redisUrl, clusterNodes }: GatewayOptions): object {
-  if (clusterNodes !== undefined) return { kind: 'redis-cluster', nodes: clusterNodes }
-  return redisUrl === undefined ? { kind: 'memory' } : { kind: 'redis', url: redisUrl }
+/** Far above what an answer takes on a machine that does ten things at once. */
+const PATIENT_MS = 3_000
+
+function ledgerOf({ redisUrl, clusterNodes, commandTimeoutMs = PATIENT_MS }: GatewayOptions): object {
+  if (clusterNodes !== undefined) return { kind: 'redis-cluster', nodes: clusterNodes, commandTimeoutMs }
+  return redisUrl === undefined ? { kind: 'memory' } : { kind: 'redis', url: redisUrl, commandTimeoutMs }
 }
 
 /** Starts the real gateway as a process of its own and waits until it listens. */

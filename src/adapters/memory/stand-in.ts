@@ -62,8 +62,9 @@ export function withStandIn(options: StandInOptions): Ledger {
   }
 }
 
-function optional(ledger: Ledger): Pick<Ledger, 'countNodes' | 'inspect'> {
+function optional(ledger: Ledger): Pick<Ledger, 'closedFor' | 'countNodes' | 'inspect'> {
   return {
+    ...(ledger.closedFor && { closedFor: () => ledger.closedFor?.() }),
     ...(ledger.countNodes && { countNodes: (owner: string) => ledger.countNodes?.(owner) ?? Promise.resolve(1) }),
     ...(ledger.inspect && { inspect: async () => (await ledger.inspect?.()) ?? [] }),
   }
