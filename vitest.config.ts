@@ -1,7 +1,7 @@
 import { defineConfig } from 'vitest/config'
 
 /** Contract and end-to-end suites start servers and processes of their own; two cores need this long at worst. */
-const SLOW_TEST_MS = 120_000
+const SLOW_TEST_MS = 240_000
 
 interface Project {
   readonly name: string
