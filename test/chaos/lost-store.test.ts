@@ -2,6 +2,7 @@ import { Redis } from 'ioredis'
 import { afterEach, beforeEach, describe, expect, it } from 'vitest'
 import { acquainted, books, count, startFleet, TOKENS_PER_CALL } from '../support/fleet.ts'
 import type { Fleet } from '../support/fleet.ts'
+import type { Standing } from '../support/books.ts'
 import { expectExact, spendAll, TOKENS } from '../support/loaded-fleet.ts'
 import { startRedis } from '../support/redis-server.ts'
 import type { TestRedis } from '../support/redis-server.ts'
@@ -25,6 +26,17 @@ afterEach(async () => {
 
 async function readyz(place: number): Promise<string> {
   return (await fetch(`${fleet.gateways[place]?.url}/readyz?verbose`)).text()
+}
+
+/** What a caller is told of the purse: what is used of it, or that nothing can be told. */
+async function told(place: number): Promise<unknown> {
+  const gateway = fleet.gateways[place]
+  const headers = { authorization: `Bearer ${await gateway?.token()}` }
+  const response = await fetch(`${gateway?.url}/v1/limits`, { headers })
+  if (response.status !== 200) return response.status
+  // The shape is the route's own; the tests of routes hold it.
+  const { data } = (await response.json()) as { readonly data: readonly Standing[] }
+  return data.find(({ rule }) => rule === 'purse')?.used
 }
 
 /** What these many calls through one gateway were answered with. */
@@ -51,6 +63,20 @@ describe('a store that is lost under load', () => {
     const after = await Promise.all([statuses(0, 20), statuses(1, 20), statuses(0, 20), statuses(1, 20)])
     expect(after.flat().filter((status) => status !== 429 && status !== 503)).toEqual([])
     expect(await statuses(0, 1)).not.toEqual([200])
+  })
+
+  it('flushed when the budget is spent: no caller is told that something is left', async () => {
+    await spendAll(fleet, [])
+    const { ledger } = await books(fleet)
+    await client.flushall()
+    const seen = new Set<unknown>()
+    await until('the purse is told again', async () => {
+      const both = await Promise.all([told(0), told(1)])
+      for (const one of both) seen.add(one)
+      return both.every((one) => one === ledger) ? true : undefined
+    })
+    expect([...seen].filter((one) => one !== ledger && one !== 503)).toEqual([])
+    expect(seen).toContain(503)
   })
 
   it('restarted without its data: the same', async () => {
@@ -81,6 +107,7 @@ describe('a gateway that is away when the store is lost', () => {
     await client.flushall()
     await until('the other gateway waits', async () => ((await readyz(0)).includes('waiting') ? true : undefined))
     expect(await statuses(0, 5)).toEqual([503, 503, 503, 503, 503])
+    expect(await told(0)).toBe(503)
     expect(await readyz(0)).toMatch(/ledger failed: waiting: .*audit\/log-/)
     await fleet.restart(1)
     await untilAdmitted(0)

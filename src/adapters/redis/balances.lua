@@ -4,7 +4,7 @@
 --
 -- KEYS  one hash per accumulator
 -- ARGV  5 per accumulator: kind, limit, policy version, a, b (as in reserve)
--- Reply limit, settled, held per accumulator
+-- Reply limit, settled, held per accumulator; {'lost'} in another epoch
 
 local FIELDS = 5
 

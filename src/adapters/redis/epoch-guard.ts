@@ -73,10 +73,22 @@ export class EpochGuard {
     }
   }
 
+  /** Runs what callers are told: as a reservation, it needs a store that knows all. */
+  async reading<Answer>(run: (epoch: string) => Promise<Answer>): Promise<Answer> {
+    return run(await this.#openEpoch())
+  }
+
   /** The epoch in which something under way may be posted. */
   epochToPost(): string {
     if (this.#standing.kind === 'closed') throw refused(this.#standing)
     return this.#standing.epoch
+  }
+
+  /** Throws when a script answered that the store is not in this epoch: then it did nothing. */
+  heed(reply: unknown, epoch: string): void {
+    if (!Array.isArray(reply) || reply[0] !== 'lost') return
+    this.lost(epoch)
+    throw new LedgerUnavailable(LEDGER_FAULTS.lost, { fault: 'lost', maybeDone: false })
   }
 
   /** The store said that it is not in this epoch. */

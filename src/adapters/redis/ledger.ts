@@ -32,7 +32,7 @@ import type { LedgerUnavailable } from '../../domain/failures.ts'
 import type { LedgerStore } from '../../ports/ledger-store.ts'
 import type { Ledger, SettleOptions } from '../../ports/ledger.ts'
 import { AcknowledgedRing } from './acknowledged.ts'
-import { readBalances } from './balances.ts'
+import { readBalances, tellBalances } from './balances.ts'
 import { readBudgets } from './budgets.ts'
 import type { RedisCommands } from './client.ts'
 import { connectRedis } from './connect.ts'
@@ -189,7 +189,7 @@ class RedisLedger implements StoredLedger {
 
   async balances(accumulators: readonly Accumulator[]): Promise<readonly AccumulatorState[]> {
     for (const [index, accumulator] of accumulators.entries()) assertAccumulator(`accumulators[${index}]`, accumulator)
-    return readBalances(this.#parts, accumulators)
+    return tellBalances(this.#parts, accumulators)
   }
 
   budgets(wanted: (key: string) => boolean): AsyncIterable<BudgetPage> {
@@ -242,7 +242,7 @@ class RedisLedger implements StoredLedger {
   }
 
   async #reserve(request: ReservationRequest, epoch: string): Promise<ReserveOutcome> {
-    const balances = (accumulators: readonly Accumulator[]) => this.balances(accumulators)
+    const balances = (accumulators: readonly Accumulator[]) => readBalances(this.#parts, accumulators, epoch)
     const tools = { scripts: this.#scripts, outbox: this.#outbox, epoch, balances }
     return reserveWhole(request, this.#partsOf(request), tools)
   }

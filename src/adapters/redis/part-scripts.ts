@@ -3,8 +3,6 @@
  */
 import { IDLE_COUNTER_MS, NOTE_KEPT_MS, TOMBSTONE_MS } from '../../domain/accumulator-geometry.ts'
 import type { Charge } from '../../domain/accumulator.ts'
-import { LedgerUnavailable } from '../../domain/failures.ts'
-import { LEDGER_FAULTS } from '../../domain/ledger-fault.ts'
 import { LEASE_MS } from '../../domain/reservation.ts'
 import type {
   Hold,
@@ -141,10 +139,7 @@ export class PartScripts {
     { home, epoch }: { readonly home: number; readonly epoch: string },
   ): Promise<Reply> {
     const reply = await this.#redis.evaluate(script, [...keys, this.#keys.epoch(home)], [...args, epoch])
-    if (Array.isArray(reply) && reply[0] === 'lost') {
-      this.#guard?.lost(epoch)
-      throw new LedgerUnavailable(LEDGER_FAULTS.lost, { fault: 'lost', maybeDone: false })
-    }
+    this.#guard?.heed(reply, epoch)
     return new Reply(reply)
   }
 

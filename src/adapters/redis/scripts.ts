@@ -20,7 +20,7 @@ const PIECES = {
   extend: ['clock', 'extend'],
   release: ['clock', 'release'],
   reassert: ['guard', 'clock', 'accumulators', 'reassert'],
-  balances: ['clock', 'accumulators', 'balances'],
+  balances: ['guard', 'clock', 'accumulators', 'balances'],
   scan: ['scan'],
   due: ['clock', 'due'],
   presence: ['clock', 'presence'],
