@@ -2,16 +2,16 @@
  * The whole story of one call: authenticate, estimate, reserve, route, settle, sign, and every exit from it.
  * Two laws hold on every path: whatever was reserved is settled, voided or expires; whatever was asked is on record.
  */
-import { decideAccess } from './domain/access.ts'
+import { decideAccess } from './domain/policy/access.ts'
 import type { Call } from './domain/call.ts'
 import type { Admitted, Decision, Facts } from './domain/decision.ts'
 import type { Dialect } from './domain/dialect.ts'
 import type { Identity } from './domain/identity.ts'
-import { widened } from './domain/model-betas.ts'
-import type { NanoUsd } from './domain/money.ts'
+import { widened } from './domain/prices/model-betas.ts'
+import type { NanoUsd } from './domain/prices/money.ts'
 import { refuse } from './domain/refusal.ts'
 import type { Refusal } from './domain/refusal.ts'
-import { isLocal } from './domain/reservation.ts'
+import { isLocal } from './domain/ledger/reservation.ts'
 import type { Ending, Settlement } from './domain/settlement.ts'
 import type { Sink, World } from './ports.ts'
 import type { Signed } from './ports/audit-log.ts'

@@ -3,11 +3,11 @@
  * holds every implementation to it.
  */
 import type { DialectName } from './domain/ask.ts'
-import type { Calibration } from './domain/calibration.ts'
+import type { Calibration } from './domain/prices/calibration.ts'
 import type { Identity } from './domain/identity.ts'
-import type { Policy, Upstream } from './domain/policy.ts'
-import type { Encoding, PriceTable } from './domain/prices.ts'
-import type { Hold, ReservationId } from './domain/reservation.ts'
+import type { Policy, Upstream } from './domain/policy/policy.ts'
+import type { Encoding, PriceTable } from './domain/prices/prices.ts'
+import type { Hold, ReservationId } from './domain/ledger/reservation.ts'
 import type { AuditLog } from './ports/audit-log.ts'
 import type { Events } from './ports/events.ts'
 import type { Ledger } from './ports/ledger.ts'

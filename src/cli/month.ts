@@ -1,4 +1,4 @@
-import { windowAt } from '../domain/window.ts'
+import { windowAt } from '../domain/ledger/window.ts'
 import { UsageError } from './output.ts'
 
 /** A calendar month of one zone, in epoch milliseconds. */

@@ -11,7 +11,7 @@ import type { LogReport } from '../adapters/audit-log/log-report.ts'
 import { createRedisLedger } from '../adapters/redis/ledger.ts'
 import type { StoredLedger } from '../adapters/redis/ledger.ts'
 import type { Config } from '../config/config.ts'
-import type { AuditRecord } from '../domain/audit-record.ts'
+import type { AuditRecord } from '../domain/audit/audit-record.ts'
 import type { Ledger } from '../ports/ledger.ts'
 import { keysFolder } from './issuer.ts'
 

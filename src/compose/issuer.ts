@@ -4,7 +4,7 @@ import { openBuiltinIssuer, TokenRequestInvalid } from '../adapters/tokens/built
 import { inspectToken } from '../adapters/tokens/inspect-token.ts'
 import type { BuiltinIssuer } from '../adapters/tokens/builtin-issuer.ts'
 import type { Config } from '../config/config.ts'
-import type { Policy } from '../domain/policy.ts'
+import type { Policy } from '../domain/policy/policy.ts'
 import { formatProblem, loadRules } from './rules.ts'
 
 export { inspectToken, TokenRequestInvalid }

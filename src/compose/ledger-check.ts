@@ -1,6 +1,6 @@
 import { systemTimer } from '../adapters/system/timer.ts'
 import { LedgerUnavailable } from '../domain/failures.ts'
-import { LEDGER_FAULTS } from '../domain/ledger-fault.ts'
+import { LEDGER_FAULTS } from '../domain/ledger/ledger-fault.ts'
 import type { Logger } from '../observability/logger.ts'
 import type { Ledger, LedgerFinding } from '../ports/ledger.ts'
 import { StartFailed } from './rules.ts'

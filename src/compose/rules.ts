@@ -4,8 +4,8 @@ import { systemClock } from '../adapters/system/clock.ts'
 import type { Config } from '../config/config.ts'
 import type { SecretReader } from '../config/environment.ts'
 import { BUILTIN_AUDIENCE, BUILTIN_CLAIM_MAP, BUILTIN_ISSUER_URL } from '../domain/claims.ts'
-import type { Policy, Upstream } from '../domain/policy.ts'
-import type { PriceTable } from '../domain/prices.ts'
+import type { Policy, Upstream } from '../domain/policy/policy.ts'
+import type { PriceTable } from '../domain/prices/prices.ts'
 import type { Logger } from '../observability/logger.ts'
 
 /** One finding in a policy or price file. */

@@ -3,7 +3,7 @@ import { createUpstreams } from '../adapters/providers/upstreams.ts'
 import { DEFAULT_SIMULATION, startSimulator } from '../adapters/simulator/simulator.ts'
 import type { SecretReader } from '../config/environment.ts'
 import { readVersion } from '../config/version.ts'
-import type { Policy, Upstream } from '../domain/policy.ts'
+import type { Policy, Upstream } from '../domain/policy/policy.ts'
 import type { TokenCounter, Upstreams } from '../ports.ts'
 
 interface Inputs {

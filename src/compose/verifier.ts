@@ -1,7 +1,7 @@
 import { createDocumentFetcher } from '../adapters/destinations/document.ts'
 import { systemClock } from '../adapters/system/clock.ts'
 import { createTokenVerifier } from '../adapters/tokens/verifier.ts'
-import type { Policy } from '../domain/policy.ts'
+import type { Policy } from '../domain/policy/policy.ts'
 import type { TokenVerifier } from '../ports.ts'
 import type { Events } from '../ports/events.ts'
 import type { BuiltinIssuer } from './issuer.ts'

@@ -2,7 +2,7 @@
  * Usage of a message as meters that never overlap. The vendor's three input fields are additive already; what a
  * compaction or an advisor used is listed in `iterations` and not in the totals, and is billed all the same.
  */
-import type { Usage } from '../domain/usage.ts'
+import type { Usage } from '../domain/prices/usage.ts'
 import type { JsonObject } from './json-value.ts'
 import { isObject } from './json-value.ts'
 import { UsageCounts, answerWord, usedMeters } from './usage-count.ts'

@@ -1,7 +1,7 @@
 /**
  * Reads a complete, non-streamed chat completion.
  */
-import type { Usage } from '../domain/usage.ts'
+import type { Usage } from '../domain/prices/usage.ts'
 import { memberReader, wholeText } from './json-answer.ts'
 import { isObject } from './json-value.ts'
 import { outputStrings } from './output-text.ts'

@@ -4,7 +4,7 @@
  * `"usage":null` is cut out of the others, so that the caller sees the stream it asked for, byte for byte.
  */
 import type { StreamReader, StreamSummary } from '../domain/dialect.ts'
-import type { Usage } from '../domain/usage.ts'
+import type { Usage } from '../domain/prices/usage.ts'
 import { isJsonSpace, scanObject, stringEnd } from './json-members.ts'
 import type { ScannedObject } from './json-members.ts'
 import { isObject, parseJson, parseJsonBytes } from './json-value.ts'

@@ -2,7 +2,7 @@
  * Usage of a chat completion as meters that never overlap. `prompt_tokens` includes cached and cache-writing tokens,
  * `completion_tokens` includes reasoning and rejected predictions.
  */
-import type { Usage } from '../domain/usage.ts'
+import type { Usage } from '../domain/prices/usage.ts'
 import type { JsonObject } from './json-value.ts'
 import { isObject } from './json-value.ts'
 import { UsageCounts, answerWord, usedMeters } from './usage-count.ts'

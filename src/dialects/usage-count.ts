@@ -1,7 +1,7 @@
 /**
  * Reads the whole numbers of a usage object and remembers whether one of them was none.
  */
-import type { Meter, Quantities } from '../domain/usage.ts'
+import type { Meter, Quantities } from '../domain/prices/usage.ts'
 import type { JsonObject } from './json-value.ts'
 import { isObject } from './json-value.ts'
 

@@ -1,7 +1,7 @@
 /**
  * What the names of calls and reservations say: a call's id begins with its time, and a reservation's begins with its call's.
  */
-import type { ReservationId } from './reservation.ts'
+import type { ReservationId } from './ledger/reservation.ts'
 
 /** The call that reserves: no call's id has a dot, and what its reservation adds begins with one. */
 export function callOf(reservation: ReservationId): string {

@@ -7,8 +7,8 @@
  */
 import { DIMENSION_LIST_MAX, DIMENSION_VALUE_MAX, LIST_DIMENSIONS, SINGLE_DIMENSIONS } from './identity.ts'
 import type { Identity, IdentityDimension, ListDimension, SingleDimension } from './identity.ts'
-import type { ClaimSource, IssuerRule } from './policy.ts'
-import { runFault } from './run.ts'
+import type { ClaimSource, IssuerRule } from './policy/policy.ts'
+import { runFault } from './ledger/run.ts'
 
 /** `iss` of tokens that the built-in issuer signs. */
 export const BUILTIN_ISSUER_URL = 'https://tollgate.local/dev'

@@ -1,16 +1,16 @@
 /**
  * What is decided about a call, with everything that was known when it was decided: the record is written from this.
  */
-import type { AccumulatorState } from './accumulator.ts'
+import type { AccumulatorState } from './ledger/accumulator.ts'
 import type { Ask } from './ask.ts'
 import type { Call } from './call.ts'
-import type { PlannedCharge } from './charges.ts'
-import type { Estimate } from './estimate.ts'
+import type { PlannedCharge } from './ledger/charges.ts'
+import type { Estimate } from './prices/estimate.ts'
 import type { Identity } from './identity.ts'
-import type { Policy, Upstream } from './policy.ts'
-import type { ModelPrice, PriceTable } from './prices.ts'
+import type { Policy, Upstream } from './policy/policy.ts'
+import type { ModelPrice, PriceTable } from './prices/prices.ts'
 import type { Refusal } from './refusal.ts'
-import type { Hold } from './reservation.ts'
+import type { Hold } from './ledger/reservation.ts'
 
 /** Where an admitted call goes. */
 export interface Target {

@@ -3,7 +3,7 @@
  */
 import type { Ask, DialectName, Family, InvalidAsk, Operation, ParsedAsk } from './ask.ts'
 import type { Refusal } from './refusal.ts'
-import type { Usage } from './usage.ts'
+import type { Usage } from './prices/usage.ts'
 
 /** What may be spliced into the caller's bytes; everything else goes upstream exactly as it came. */
 export interface Splice {

@@ -2,7 +2,7 @@
  * Failures of the outside world, as the ports report them. A refusal is a value; these are what no decision foresaw.
  */
 
-import type { LedgerFault } from './ledger-fault.ts'
+import type { LedgerFault } from './ledger/ledger-fault.ts'
 
 /** The ledger did not answer within its bound, or answered with a failure of its own. */
 export class LedgerUnavailable extends Error {

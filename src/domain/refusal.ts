@@ -2,7 +2,7 @@
  * A refusal is a value with reasons, not an exception. This table is the one place that says how each cause is answered;
  * dialects turn a row into the caller's own error shape.
  */
-import type { Unit } from './policy.ts'
+import type { Unit } from './policy/policy.ts'
 
 interface Row {
   readonly status: number

@@ -2,8 +2,8 @@
  * What a call turned out to be and to cost.
  */
 import type { Admitted } from './decision.ts'
-import type { NanoUsd } from './money.ts'
-import type { Meter, Usage, UsageBasis } from './usage.ts'
+import type { NanoUsd } from './prices/money.ts'
+import type { Meter, Usage, UsageBasis } from './prices/usage.ts'
 
 /** How the call ended, in the words of the record. */
 export type EndingWord =

@@ -1,5 +1,5 @@
 import type { RequestHandler, Response } from 'express'
-import { modelsFor } from '../domain/access.ts'
+import { modelsFor } from '../domain/policy/access.ts'
 import type { Family } from '../domain/ask.ts'
 import { refuse } from '../domain/refusal.ts'
 import type { World } from '../ports.ts'

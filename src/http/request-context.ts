@@ -1,7 +1,7 @@
 import type { IncomingMessage, ServerResponse } from 'node:http'
 import type { Call } from '../domain/call.ts'
 import type { RefusalContext } from '../domain/dialect.ts'
-import { RUN_HEADER } from '../domain/run.ts'
+import { RUN_HEADER } from '../domain/ledger/run.ts'
 import type { Clock, Ids } from '../ports.ts'
 import { readCredential } from './credential.ts'
 import { readBody } from './request-body.ts'

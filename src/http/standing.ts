@@ -1,8 +1,8 @@
 /**
  * Where a caller stands with one limit or budget: how much there is, how much is left, and when it is whole again.
  */
-import type { AccumulatorShape, AccumulatorState } from '../domain/accumulator.ts'
-import type { PlannedCharge } from '../domain/charges.ts'
+import type { AccumulatorShape, AccumulatorState } from '../domain/ledger/accumulator.ts'
+import type { PlannedCharge } from '../domain/ledger/charges.ts'
 import type { Facts } from '../domain/decision.ts'
 
 export interface Standing {

@@ -3,7 +3,7 @@
  */
 import type { Decision, Facts } from '../domain/decision.ts'
 import { faultOf } from '../domain/failures.ts'
-import { isLocal } from '../domain/reservation.ts'
+import { isLocal } from '../domain/ledger/reservation.ts'
 import type { Settlement } from '../domain/settlement.ts'
 import type { Events } from '../ports/events.ts'
 import { holdEvents } from './hold-events.ts'

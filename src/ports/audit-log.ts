@@ -1,4 +1,4 @@
-import type { AuditRecord, WrittenDraft } from '../domain/audit-record.ts'
+import type { AuditRecord, WrittenDraft } from '../domain/audit/audit-record.ts'
 
 /** Where a record stands, and its receipt when one was asked for. */
 export interface Signed {

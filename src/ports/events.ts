@@ -1,5 +1,5 @@
 import type { Decision } from '../domain/decision.ts'
-import type { LedgerFault } from '../domain/ledger-fault.ts'
+import type { LedgerFault } from '../domain/ledger/ledger-fault.ts'
 import type { Settlement } from '../domain/settlement.ts'
 
 /**

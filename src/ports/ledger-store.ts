@@ -1,6 +1,6 @@
-import type { LedgerFact } from '../domain/log-fold.ts'
-import type { LedgerFault } from '../domain/ledger-fault.ts'
-import type { Hold } from '../domain/reservation.ts'
+import type { LedgerFact } from '../domain/ledger/log-fold.ts'
+import type { LedgerFault } from '../domain/ledger/ledger-fault.ts'
+import type { Hold } from '../domain/ledger/reservation.ts'
 
 /** Id of an epoch: the time from one opening of a store, after which it has lost nothing, to the next. */
 export type EpochId = string

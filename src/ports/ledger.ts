@@ -1,4 +1,4 @@
-import type { Accumulator, AccumulatorState } from '../domain/accumulator.ts'
+import type { Accumulator, AccumulatorState } from '../domain/ledger/accumulator.ts'
 import type { LedgerUnavailable } from '../domain/failures.ts'
 import type {
   BudgetPage,
@@ -10,7 +10,7 @@ import type {
   ReservationRequest,
   ReserveOutcome,
   SettleOutcome,
-} from '../domain/reservation.ts'
+} from '../domain/ledger/reservation.ts'
 
 /** Something about a store. An error means that it would forget or miscount: nothing may start on it. */
 export interface LedgerFinding {

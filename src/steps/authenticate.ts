@@ -2,7 +2,7 @@ import type { Call } from '../domain/call.ts'
 import type { Identity } from '../domain/identity.ts'
 import { refuse } from '../domain/refusal.ts'
 import type { Refusal } from '../domain/refusal.ts'
-import { RUN_HEADER, nameRun } from '../domain/run.ts'
+import { RUN_HEADER, nameRun } from '../domain/ledger/run.ts'
 import type { TokenRejected, World } from '../ports.ts'
 
 /** What authentication came to; a failure keeps the issuer's name for the record. */

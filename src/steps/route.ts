@@ -1,5 +1,5 @@
 import type { Admitted } from '../domain/decision.ts'
-import { maximumSet } from '../domain/estimate.ts'
+import { maximumSet } from '../domain/prices/estimate.ts'
 import { refuse } from '../domain/refusal.ts'
 import type { Refusal } from '../domain/refusal.ts'
 import type { Ending, EndingWord } from '../domain/settlement.ts'

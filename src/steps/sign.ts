@@ -1,7 +1,7 @@
 import type { Call } from '../domain/call.ts'
 import type { Decision } from '../domain/decision.ts'
 import type { Identity } from '../domain/identity.ts'
-import { authenticationFailedRecord, decisionRecord, settlementRecord } from '../domain/records.ts'
+import { authenticationFailedRecord, decisionRecord, settlementRecord } from '../domain/audit/records.ts'
 import type { Refusal } from '../domain/refusal.ts'
 import type { Settlement } from '../domain/settlement.ts'
 import type { World } from '../ports.ts'

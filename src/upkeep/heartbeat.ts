@@ -1,5 +1,5 @@
-import { CALL_LIFE_MAX_MS, HEARTBEAT_MS, LEASE_MS } from '../domain/reservation.ts'
-import type { Hold } from '../domain/reservation.ts'
+import { CALL_LIFE_MAX_MS, HEARTBEAT_MS, LEASE_MS } from '../domain/ledger/reservation.ts'
+import type { Hold } from '../domain/ledger/reservation.ts'
 import type { Events } from '../ports/events.ts'
 import type { Ledger } from '../ports/ledger.ts'
 import type { OpenCallRegistry } from './open-calls.ts'

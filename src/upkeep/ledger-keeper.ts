@@ -7,7 +7,7 @@
  *   open        a log that has not told yet does so; a server that changed is checked
  */
 import { LedgerUnavailable } from '../domain/failures.ts'
-import type { ShardOfKey } from '../domain/rule-shards.ts'
+import type { ShardOfKey } from '../domain/policy/rule-shards.ts'
 import type { Ids, Timer } from '../ports.ts'
 import type { AuditLog, IdleLog } from '../ports/audit-log.ts'
 import type { Events } from '../ports/events.ts'

@@ -1,9 +1,9 @@
-import { NOTE_KEPT_MS } from '../domain/accumulator-geometry.ts'
-import type { AuditRecord } from '../domain/audit-record.ts'
-import { settledAmounts } from '../domain/balances.ts'
-import { readLocalHold } from '../domain/local-plan.ts'
-import { textOf } from '../domain/record-members.ts'
-import type { Hold } from '../domain/reservation.ts'
+import { NOTE_KEPT_MS } from '../domain/ledger/accumulator-geometry.ts'
+import type { AuditRecord } from '../domain/audit/audit-record.ts'
+import { settledAmounts } from '../domain/ledger/balances.ts'
+import { readLocalHold } from '../domain/ledger/local-plan.ts'
+import { textOf } from '../domain/audit/record-members.ts'
+import type { Hold } from '../domain/ledger/reservation.ts'
 import type { Ledger } from '../ports/ledger.ts'
 
 /**

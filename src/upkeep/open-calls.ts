@@ -1,4 +1,4 @@
-import type { Hold, ReservationId } from '../domain/reservation.ts'
+import type { Hold, ReservationId } from '../domain/ledger/reservation.ts'
 import type { OpenCalls, Store } from '../ports.ts'
 
 /** A call that the ledger, the log or both still have to hear the end of. */

@@ -2,14 +2,14 @@
  * What becomes of a hold that expired: the ledger charged it in full, and its owner's log says what is true. Only the owner
  * looks, because only it knows which of its calls still go on. A look writes nothing when there is nothing to do.
  */
-import type { AuditRecord, RecordDraft } from '../domain/audit-record.ts'
-import { settledAmounts } from '../domain/balances.ts'
+import type { AuditRecord, RecordDraft } from '../domain/audit/audit-record.ts'
+import { settledAmounts } from '../domain/ledger/balances.ts'
 import { callOf, startedMsOf } from '../domain/call-id.ts'
 import { AuditUnavailable } from '../domain/failures.ts'
-import { expiredRecord } from '../domain/expired-record.ts'
-import { textOf } from '../domain/record-members.ts'
-import type { Hold, ReservationId } from '../domain/reservation.ts'
-import { closingRecord } from '../domain/settlement-note.ts'
+import { expiredRecord } from '../domain/audit/expired-record.ts'
+import { textOf } from '../domain/audit/record-members.ts'
+import type { Hold, ReservationId } from '../domain/ledger/reservation.ts'
+import { closingRecord } from '../domain/audit/settlement-note.ts'
 import type { World } from '../ports.ts'
 import { every } from './every.ts'
 import type { OpenCallRegistry } from './open-calls.ts'

@@ -2,18 +2,18 @@
  * What a start does before the first call: the log is the truth, so decisions that a killed process left open are closed, as
  * the ledger settled them or else at their bound, and a ledger that forgets on exit gets back what the log says was spent.
  */
-import type { AuditRecord } from '../domain/audit-record.ts'
-import { foldSettlement, settledAmounts } from '../domain/balances.ts'
-import type { SettledBalance } from '../domain/balances.ts'
-import { foldLog } from '../domain/log-fold.ts'
+import type { AuditRecord } from '../domain/audit/audit-record.ts'
+import { foldSettlement, settledAmounts } from '../domain/ledger/balances.ts'
+import type { SettledBalance } from '../domain/ledger/balances.ts'
+import { foldLog } from '../domain/ledger/log-fold.ts'
 import type { Clock, Ids } from '../ports.ts'
 import type { AuditLog, IdleLog } from '../ports/audit-log.ts'
 import type { Ledger } from '../ports/ledger.ts'
-import { membersOf, textOf } from '../domain/record-members.ts'
-import { foldBeginnings } from '../domain/run-beginnings.ts'
-import type { SpanBeginning } from '../domain/run-beginnings.ts'
+import { membersOf, textOf } from '../domain/audit/record-members.ts'
+import { foldBeginnings } from '../domain/ledger/run-beginnings.ts'
+import type { SpanBeginning } from '../domain/ledger/run-beginnings.ts'
 import { LocalSpends } from './local-spends.ts'
-import { closingRecord } from '../domain/settlement-note.ts'
+import { closingRecord } from '../domain/audit/settlement-note.ts'
 
 export interface Recovered {
   /** Decisions that were open when the process died, now settled at their bound. */

@@ -2,7 +2,7 @@
  * Whether a store still has what this gateway was told that it had. A server that took over, or came back, may lack the end
  * of it: what this gateway was acknowledged lately is told again. When it lacks more than that, the store counts as lost.
  */
-import { LEASE_MS } from '../domain/reservation.ts'
+import { LEASE_MS } from '../domain/ledger/reservation.ts'
 import type { Timer } from '../ports.ts'
 import type { Ledger } from '../ports/ledger.ts'
 import type { LedgerStore, StoreView } from '../ports/ledger-store.ts'

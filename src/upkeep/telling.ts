@@ -2,10 +2,10 @@
  * How a log tells an epoch what it knows: what was settled before, and what is open now. It is worked out once and told
  * until it is acknowledged, so that a repeat tells the same.
  */
-import type { AuditRecord } from '../domain/audit-record.ts'
-import { factsOf, foldLog } from '../domain/log-fold.ts'
-import type { LedgerFact } from '../domain/log-fold.ts'
-import type { ShardOfKey } from '../domain/rule-shards.ts'
+import type { AuditRecord } from '../domain/audit/audit-record.ts'
+import { factsOf, foldLog } from '../domain/ledger/log-fold.ts'
+import type { LedgerFact } from '../domain/ledger/log-fold.ts'
+import type { ShardOfKey } from '../domain/policy/rule-shards.ts'
 import type { Ids } from '../ports.ts'
 import type { IdleLog } from '../ports/audit-log.ts'
 import type { EpochId, JoinOutcome, Joining, LedgerStore } from '../ports/ledger-store.ts'

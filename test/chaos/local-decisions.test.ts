@@ -3,7 +3,7 @@
  */
 import { describe, expect, it } from 'vitest'
 import { isAdmitted, openIn, settledIn, settledRecords, spendOf, standingOf } from '../support/books.ts'
-import { membersOf } from '../../src/domain/record-members.ts'
+import { membersOf } from '../../src/domain/audit/record-members.ts'
 import { chat, openStream, post } from '../support/calls.ts'
 import { startFaultProxy } from '../support/fault-proxy.ts'
 import type { FaultProxy } from '../support/fault-proxy.ts'

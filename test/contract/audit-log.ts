@@ -1,6 +1,6 @@
 import { compactVerify, createLocalJWKSet } from 'jose'
 import { describe, expect, it } from 'vitest'
-import type { RecordDraft } from '../../src/domain/audit-record.ts'
+import type { RecordDraft } from '../../src/domain/audit/audit-record.ts'
 import { AuditUnavailable } from '../../src/domain/failures.ts'
 import type { AuditLog } from '../../src/ports/audit-log.ts'
 

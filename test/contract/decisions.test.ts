@@ -1,7 +1,7 @@
 /** Decisions of the reserve step on real ledgers: a gateway whose clock is wrong, and every set of dimensions. */
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest'
 import type { Decision } from '../../src/domain/decision.ts'
-import type { BudgetRule, LimitRule } from '../../src/domain/policy.ts'
+import type { BudgetRule, LimitRule } from '../../src/domain/policy/policy.ts'
 import { reserve } from '../../src/steps/reserve.ts'
 import { budget, identity, limit } from '../domain/policy-fixtures.ts'
 import { estimated, noRefinement, steps } from '../steps/fixtures.ts'

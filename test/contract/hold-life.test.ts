@@ -3,8 +3,8 @@
  */
 import { describe, expect, test } from 'vitest'
 
-import { HEARTBEAT_MS, LEASE_MS } from '../../src/domain/reservation.ts'
-import type { Hold } from '../../src/domain/reservation.ts'
+import { HEARTBEAT_MS, LEASE_MS } from '../../src/domain/ledger/reservation.ts'
+import type { Hold } from '../../src/domain/ledger/reservation.ts'
 import { beat } from '../../src/upkeep/heartbeat.ts'
 import { createOpenCalls } from '../../src/upkeep/open-calls.ts'
 import { reapOverdue } from '../../src/upkeep/reaper.ts'

@@ -4,7 +4,7 @@
  */
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest'
 
-import { LEDGER_NOTE_MAX } from '../../src/domain/accumulator-check.ts'
+import { LEDGER_NOTE_MAX } from '../../src/domain/ledger/accumulator-check.ts'
 import type { Ledger } from '../../src/ports/ledger.ts'
 import { HOUR, LEASE, hold, hourly, lifetime, places, ring, take } from './ledger-fixtures.ts'
 import type { LedgerUnderTest } from './ledger-fixtures.ts'

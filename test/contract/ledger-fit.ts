@@ -4,9 +4,9 @@
 import { isDeepStrictEqual } from 'node:util'
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest'
 
-import type { Accumulator, Charge } from '../../src/domain/accumulator.ts'
-import type { Fit, FitTerm } from '../../src/domain/fit.ts'
-import type { Hold } from '../../src/domain/reservation.ts'
+import type { Accumulator, Charge } from '../../src/domain/ledger/accumulator.ts'
+import type { Fit, FitTerm } from '../../src/domain/ledger/fit.ts'
+import type { Hold } from '../../src/domain/ledger/reservation.ts'
 import type { Ledger } from '../../src/ports/ledger.ts'
 import { until } from '../support/until.ts'
 import { accumulator, asks, bucket, hold, hourly, lifetime, places, ring, take } from './ledger-fixtures.ts'

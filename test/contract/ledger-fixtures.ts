@@ -1,8 +1,8 @@
 /**
  * Accumulators, requests and holds that the ledger's suites are written with.
  */
-import type { Accumulator, AccumulatorShape, Charge } from '../../src/domain/accumulator.ts'
-import type { Hold, ReservationRequest } from '../../src/domain/reservation.ts'
+import type { Accumulator, AccumulatorShape, Charge } from '../../src/domain/ledger/accumulator.ts'
+import type { Hold, ReservationRequest } from '../../src/domain/ledger/reservation.ts'
 import type { Ledger } from '../../src/ports/ledger.ts'
 
 export interface LedgerUnderTest extends AsyncDisposable {

@@ -145,7 +145,7 @@ const PIECES: readonly Mutation[] = [
 const SOURCES: readonly Mutation[] = [
   {
     bug: 'a ring has as many slots as its window has parts',
-    where: 'domain/accumulator-geometry.ts',
+    where: 'domain/ledger/accumulator-geometry.ts',
     from: 'return shape.slots + 1',
     to: 'return shape.slots',
   },
@@ -204,7 +204,7 @@ describe('the model run finds, on Redis,', () => {
 const PARTS: readonly Mutation[] = [
   {
     bug: 'what a refused decision holds in other shards is not given back',
-    where: 'adapters/redis/reserve-parts.ts',
+    where: 'adapters/redis/parts/reserve-parts.ts',
     from: 'if (held.length < parts.length) {',
     to: 'if (held.length === 0) {',
   },
@@ -216,7 +216,7 @@ const PARTS: readonly Mutation[] = [
   },
   {
     bug: 'a decision is admitted when one of its shards admits it',
-    where: 'adapters/redis/reserve-parts.ts',
+    where: 'adapters/redis/parts/reserve-parts.ts',
     from: 'return mergeReserve(answers)',
     to: 'return mergeReserve(held.length > 0 ? held : answers)',
   },
@@ -244,7 +244,7 @@ describe('the model run finds, in the process,', () => {
 })
 
 describe('a mutant', () => {
-  const mutation = { bug: 'none', where: 'domain/accumulator-geometry.ts', from: 'return shape.slots + 1' }
+  const mutation = { bug: 'none', where: 'domain/ledger/accumulator-geometry.ts', from: 'return shape.slots + 1' }
 
   test('without a bug is found nothing against', async () => {
     await using mutants = await mutatedLedgers({ ...mutation, to: 'return 1 + shape.slots' })

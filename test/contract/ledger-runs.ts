@@ -4,7 +4,7 @@
  */
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest'
 
-import type { Accumulator } from '../../src/domain/accumulator.ts'
+import type { Accumulator } from '../../src/domain/ledger/accumulator.ts'
 import type { Ledger } from '../../src/ports/ledger.ts'
 import { HOUR, LEASE, asks, hold, lifetime, run, span, take } from './ledger-fixtures.ts'
 import type { LedgerUnderTest } from './ledger-fixtures.ts'

@@ -3,8 +3,8 @@
  */
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest'
 
-import type { Accumulator } from '../../src/domain/accumulator.ts'
-import type { Hold, ReserveOutcome } from '../../src/domain/reservation.ts'
+import type { Accumulator } from '../../src/domain/ledger/accumulator.ts'
+import type { Hold, ReserveOutcome } from '../../src/domain/ledger/reservation.ts'
 import type { Ledger } from '../../src/ports/ledger.ts'
 import { HOUR, accumulator, asks, hold, hourly, lifetime, places, ring, take } from './ledger-fixtures.ts'
 import type { LedgerUnderTest } from './ledger-fixtures.ts'

@@ -3,9 +3,9 @@
  */
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest'
 
-import { ACCUMULATORS_MAX } from '../../src/domain/accumulator.ts'
-import type { Accumulator } from '../../src/domain/accumulator.ts'
-import type { Hold } from '../../src/domain/reservation.ts'
+import { ACCUMULATORS_MAX } from '../../src/domain/ledger/accumulator.ts'
+import type { Accumulator } from '../../src/domain/ledger/accumulator.ts'
+import type { Hold } from '../../src/domain/ledger/reservation.ts'
 import type { Ledger } from '../../src/ports/ledger.ts'
 import {
   HOUR,

@@ -2,7 +2,7 @@ import { property, assert, string, array, oneof, integer, boolean, constant, jso
 import { describe, expect, it } from 'vitest'
 import { ACTORS_MAX, BUILTIN_CLAIM_MAP, mapClaims, textFault } from '../../src/domain/claims.ts'
 import type { IdentityDimension } from '../../src/domain/identity.ts'
-import type { ClaimSource } from '../../src/domain/policy.ts'
+import type { ClaimSource } from '../../src/domain/policy/policy.ts'
 
 const MAPPED = 'tenant team user agent client tier lane classification residency run issuer'.split(' ')
 

@@ -1,8 +1,8 @@
 /** Small policies, identities and estimates for tests of what is decided from them. */
-import type { Estimate } from '../../src/domain/estimate.ts'
-import { compileGlob } from '../../src/domain/glob.ts'
+import type { Estimate } from '../../src/domain/prices/estimate.ts'
+import { compileGlob } from '../../src/domain/policy/glob.ts'
 import type { Identity } from '../../src/domain/identity.ts'
-import { toNanoUsd } from '../../src/domain/money.ts'
+import { toNanoUsd } from '../../src/domain/prices/money.ts'
 import type {
   AccessRule,
   BudgetRule,
@@ -13,7 +13,7 @@ import type {
   RunRule,
   Test,
   Upstream,
-} from '../../src/domain/policy.ts'
+} from '../../src/domain/policy/policy.ts'
 
 export const NOW = Date.parse('2026-11-20T10:00:00Z')
 

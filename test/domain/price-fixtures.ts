@@ -7,8 +7,8 @@ import {
   type PriceRow,
   type Rate,
   type Ratio,
-} from '../../src/domain/prices.ts'
-import { TOKEN_METERS, type Meter, type Quantities, type Usage } from '../../src/domain/usage.ts'
+} from '../../src/domain/prices/prices.ts'
+import { TOKEN_METERS, type Meter, type Quantities, type Usage } from '../../src/domain/prices/usage.ts'
 
 export function ratio(text: string): Ratio {
   const parsed = parseRatio(text)

@@ -1,6 +1,6 @@
 /** A budget whose amount or first minute a roll-out changes while calls are in flight: nodes of both policies share what is left. */
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
-import { membersOf } from '../../src/domain/record-members.ts'
+import { membersOf } from '../../src/domain/audit/record-members.ts'
 import { isAdmitted, settledRecords, standingOf } from '../support/books.ts'
 import { openStream } from '../support/calls.ts'
 import { startGateway } from '../support/gateway.ts'

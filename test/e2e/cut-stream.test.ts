@@ -1,7 +1,7 @@
 import OpenAI from 'openai'
 import Anthropic from '@anthropic-ai/sdk'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
-import { membersOf } from '../../src/domain/record-members.ts'
+import { membersOf } from '../../src/domain/audit/record-members.ts'
 import { nano, recordsOf, settledIn, settledRecords, standingOf } from '../support/books.ts'
 import { openStream, post } from '../support/calls.ts'
 import type { OpenStream } from '../support/calls.ts'

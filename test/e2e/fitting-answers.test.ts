@@ -4,7 +4,7 @@
  */
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import type { Loopback } from '../adapters/providers/loopback.ts'
-import { membersOf } from '../../src/domain/record-members.ts'
+import { membersOf } from '../../src/domain/audit/record-members.ts'
 import { isAdmitted, nano, settledIn, settledRecords, standingOf } from '../support/books.ts'
 import { post } from '../support/calls.ts'
 import { startGateway } from '../support/gateway.ts'

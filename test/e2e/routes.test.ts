@@ -1,6 +1,6 @@
 /** Every route of the gateway, asked as clients, load balancers and operators ask. */
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
-import { membersOf } from '../../src/domain/record-members.ts'
+import { membersOf } from '../../src/domain/audit/record-members.ts'
 import { nano, settledIn, settledRecords } from '../support/books.ts'
 import { post } from '../support/calls.ts'
 import { startGateway } from '../support/gateway.ts'

@@ -1,6 +1,6 @@
 /** Runs of agents through the real gateway: what one run may use, who can use it, and what a caller hears of it. */
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
-import { membersOf } from '../../src/domain/record-members.ts'
+import { membersOf } from '../../src/domain/audit/record-members.ts'
 import { isAdmitted, recordsOf, settledRecords } from '../support/books.ts'
 import type { Standing } from '../support/books.ts'
 import { chat } from '../support/calls.ts'

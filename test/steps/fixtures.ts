@@ -1,8 +1,8 @@
 /** One call as the steps see it: real policy, real prices, a real ledger in memory, and a clock that a test turns. */
 import { createMemoryLedger } from '../../src/adapters/memory/ledger.ts'
 import type { Admitted } from '../../src/domain/decision.ts'
-import type { BudgetRule, LimitRule, RunRule } from '../../src/domain/policy.ts'
-import type { PriceTable } from '../../src/domain/prices.ts'
+import type { BudgetRule, LimitRule, RunRule } from '../../src/domain/policy/policy.ts'
+import type { PriceTable } from '../../src/domain/prices/prices.ts'
 import type { Ending } from '../../src/domain/settlement.ts'
 import type { Clock } from '../../src/ports.ts'
 import type { Events } from '../../src/ports/events.ts'

@@ -1,6 +1,6 @@
 import { describe, expect, it } from 'vitest'
 import { createMemoryLedger } from '../../src/adapters/memory/ledger.ts'
-import { CALL_LIFE_MAX_MS, LEASE_MS } from '../../src/domain/reservation.ts'
+import { CALL_LIFE_MAX_MS, LEASE_MS } from '../../src/domain/ledger/reservation.ts'
 import { beat } from '../../src/upkeep/heartbeat.ts'
 import { createOpenCalls } from '../../src/upkeep/open-calls.ts'
 import { admitted, otherwise, purse, steps } from './fixtures.ts'

@@ -1,10 +1,10 @@
 import { describe, expect, it } from 'vitest'
 import type { Decision } from '../../src/domain/decision.ts'
-import { toNanoUsd } from '../../src/domain/money.ts'
+import { toNanoUsd } from '../../src/domain/prices/money.ts'
 import { LedgerUnavailable } from '../../src/domain/failures.ts'
 import type { Ledger } from '../../src/ports/ledger.ts'
 import { reserve } from '../../src/steps/reserve.ts'
-import { LEASE_MS } from '../../src/domain/reservation.ts'
+import { LEASE_MS } from '../../src/domain/ledger/reservation.ts'
 import { estimate, identity, NOW } from '../domain/policy-fixtures.ts'
 import { estimated, noRefinement, otherwise, pace, purse, steps } from './fixtures.ts'
 

@@ -3,9 +3,9 @@
  */
 import { queryRecords } from '../../src/adapters/audit-log/query.ts'
 import type { RecordFilter } from '../../src/adapters/audit-log/query.ts'
-import type { AuditRecord } from '../../src/domain/audit-record.ts'
-import { parseFormattedUsd } from '../../src/domain/money.ts'
-import { membersOf, textOf } from '../../src/domain/record-members.ts'
+import type { AuditRecord } from '../../src/domain/audit/audit-record.ts'
+import { parseFormattedUsd } from '../../src/domain/prices/money.ts'
+import { membersOf, textOf } from '../../src/domain/audit/record-members.ts'
 import { runCli } from './cli.ts'
 import { until } from './until.ts'
 

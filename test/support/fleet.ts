@@ -12,8 +12,8 @@ import { startGateway } from './gateway.ts'
 import type { GatewayOptions, RunningGateway } from './gateway.ts'
 import { policySet } from './policies.ts'
 import { askOf, PROVIDER_KEYS, providerPolicy, startProvider } from './provider.ts'
-import { listOf, membersOf } from '../../src/domain/record-members.ts'
-import type { AuditRecord } from '../../src/domain/audit-record.ts'
+import { listOf, membersOf } from '../../src/domain/audit/record-members.ts'
+import type { AuditRecord } from '../../src/domain/audit/audit-record.ts'
 
 /** What the provider reports for each answer. */
 export const TOKENS_PER_CALL = 12

@@ -7,7 +7,7 @@ const casts = (text: string) => findBareCasts([{ path: 'src/a.ts', text }])
 
 describe('a cast', () => {
   it('carries its proof everywhere in src', () => {
-    expect(files.map(({ path }) => path)).toContain('src/domain/money.ts')
+    expect(files.map(({ path }) => path)).toContain('src/domain/prices/money.ts')
     expect(findBareCasts(files)).toEqual([])
   })
 

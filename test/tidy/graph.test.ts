@@ -22,7 +22,7 @@ describe('the graph of imports', () => {
   })
 
   it('has no asset that nothing names', () => {
-    expect(assets.map(({ path }) => path)).toContain('src/adapters/redis/reserve.lua')
+    expect(assets.map(({ path }) => path)).toContain('src/adapters/redis/lua/reserve.lua')
     expect(findDeadAssets(files, assets)).toEqual([])
   })
 })

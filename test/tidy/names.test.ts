@@ -28,7 +28,7 @@ describe('the names of files', () => {
   it.each([
     ['src/cost.ts'],
     ['test/run/report.test.ts'],
-    ['src/adapters/redis/reserve.lua'],
+    ['src/adapters/redis/lua/reserve.lua'],
     ['src/dialects/chat-to-messages.ts'],
   ])('%s is accepted', (path) => {
     expect(findBadNames([{ path }])).toEqual([])

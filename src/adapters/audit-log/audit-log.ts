@@ -4,8 +4,8 @@
  */
 import { dirname, join } from 'node:path'
 import { Worker } from 'node:worker_threads'
-import { recordParts, RECORD_BYTES_MAX, settlesOf } from '../../domain/audit-record.ts'
-import type { AuditRecord, RecordParts, WrittenDraft } from '../../domain/audit-record.ts'
+import { recordParts, RECORD_BYTES_MAX, settlesOf } from '../../domain/audit/audit-record.ts'
+import type { AuditRecord, RecordParts, WrittenDraft } from '../../domain/audit/audit-record.ts'
 import { AuditUnavailable } from '../../domain/failures.ts'
 import type { Clock } from '../../ports.ts'
 import type { AuditLog, Signed } from '../../ports/audit-log.ts'

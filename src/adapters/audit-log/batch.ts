@@ -1,7 +1,7 @@
 /** Puts entries in order: their lines, hashes and the tree after them, computed before anything is written. */
-import { recordLine } from '../../domain/audit-record.ts'
-import { HASH_BYTES, appendLeaf, leafHash } from '../../domain/merkle.ts'
-import type { Frontier } from '../../domain/merkle.ts'
+import { recordLine } from '../../domain/audit/audit-record.ts'
+import { HASH_BYTES, appendLeaf, leafHash } from '../../domain/audit/merkle.ts'
+import type { Frontier } from '../../domain/audit/merkle.ts'
 import type { Entry } from './messages.ts'
 
 export interface Batch {

@@ -3,8 +3,8 @@
  * tells which record is wrong once its own root is found to be the signed one, and is made anew from the records when it is short.
  */
 import { closeSync, constants, fstatSync, fsyncSync, ftruncateSync, openSync, readSync, writeSync } from 'node:fs'
-import { EMPTY_FRONTIER, HASH_BYTES, appendLeaf } from '../../domain/merkle.ts'
-import type { Frontier } from '../../domain/merkle.ts'
+import { EMPTY_FRONTIER, HASH_BYTES, appendLeaf } from '../../domain/audit/merkle.ts'
+import type { Frontier } from '../../domain/audit/merkle.ts'
 
 /** Hashes read at once: 64 KiB, so that reading in order costs one system call for 2,048 records. */
 const WINDOW_HASHES = 2048

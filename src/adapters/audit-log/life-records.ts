@@ -1,7 +1,7 @@
 /** The records of a log's own life: made, taken up, taken up after a crash, closed. */
 import { randomBytes } from 'node:crypto'
-import { recordParts } from '../../domain/audit-record.ts'
-import type { RecordDraft } from '../../domain/audit-record.ts'
+import { recordParts } from '../../domain/audit/audit-record.ts'
+import type { RecordDraft } from '../../domain/audit/audit-record.ts'
 import type { Durability, Entry } from './messages.ts'
 import type { LogState } from './recover.ts'
 

@@ -3,7 +3,7 @@
  */
 import { readFileSync } from 'node:fs'
 import { join } from 'node:path'
-import { parseVkey } from '../../domain/checkpoint.ts'
+import { parseVkey } from '../../domain/audit/checkpoint.ts'
 import { isMissing } from './durable-file.ts'
 
 /** Where things are in the folder of a log. */

@@ -1,6 +1,6 @@
 /** Reads the records of one log in order, in constant memory, while it may be written. */
-import { parseRecord } from '../../domain/audit-record.ts'
-import type { AuditRecord } from '../../domain/audit-record.ts'
+import { parseRecord } from '../../domain/audit/audit-record.ts'
+import type { AuditRecord } from '../../domain/audit/audit-record.ts'
 import { logPaths } from './log-description.ts'
 import { listSegments, readLines, readSum } from './segments.ts'
 

@@ -1,4 +1,4 @@
-import type { Finding, Severity } from '../../domain/audit-verify-findings.ts'
+import type { Finding, Severity } from '../../domain/audit/audit-verify-findings.ts'
 
 /** What a verification says of one log. */
 export interface LogReport {

@@ -5,7 +5,7 @@
  * fails too the log takes nothing more until the process starts anew.
  */
 import { unlinkSync } from 'node:fs'
-import type { Frontier } from '../../domain/merkle.ts'
+import type { Frontier } from '../../domain/audit/merkle.ts'
 import { beginSegment } from './active-segment.ts'
 import type { ActiveSegment } from './active-segment.ts'
 import { batchOf } from './batch.ts'

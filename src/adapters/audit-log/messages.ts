@@ -1,5 +1,5 @@
 /** What the main thread and the thread that writes the log say to each other. */
-import type { RecordParts, Settles } from '../../domain/audit-record.ts'
+import type { RecordParts, Settles } from '../../domain/audit/audit-record.ts'
 
 /** `disk`: acknowledged after fdatasync. `process`: after write, with fdatasync soon after; survives a kill, not a power cut. */
 export type Durability = 'disk' | 'process'

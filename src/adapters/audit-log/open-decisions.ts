@@ -1,4 +1,4 @@
-import type { Settles } from '../../domain/audit-record.ts'
+import type { Settles } from '../../domain/audit/audit-record.ts'
 
 /**
  * Most admitted decisions that are remembered as unsettled. A call holds something for minutes at most, so far fewer are

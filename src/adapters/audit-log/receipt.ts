@@ -4,9 +4,9 @@
  */
 import { sign } from 'node:crypto'
 import type { KeyObject } from 'node:crypto'
-import { canonicalJson } from '../../domain/canonical-json.ts'
-import { memberOf, recordTime } from '../../domain/audit-record.ts'
-import type { WrittenDraft } from '../../domain/audit-record.ts'
+import { canonicalJson } from '../../domain/audit/canonical-json.ts'
+import { memberOf, recordTime } from '../../domain/audit/audit-record.ts'
+import type { WrittenDraft } from '../../domain/audit/audit-record.ts'
 import { publicJwk } from './log-keys.ts'
 import type { ReceiptClaims } from './messages.ts'
 

@@ -4,9 +4,9 @@
  */
 import { open, readdir, readFile } from 'node:fs/promises'
 import { join } from 'node:path'
-import { RECORD_BYTES_MAX } from '../../domain/audit-record.ts'
-import { HASH_BYTES } from '../../domain/merkle.ts'
-import type { Frontier } from '../../domain/merkle.ts'
+import { RECORD_BYTES_MAX } from '../../domain/audit/audit-record.ts'
+import { HASH_BYTES } from '../../domain/audit/merkle.ts'
+import type { Frontier } from '../../domain/audit/merkle.ts'
 import { isMissing } from './durable-file.ts'
 
 export interface Segment {

@@ -1,9 +1,9 @@
 /** The checkpoints of a log as verification looks for them: in every file that may hold one, believing only what the key signed. */
 import { readFile } from 'node:fs/promises'
 import { basename } from 'node:path'
-import type { Finding } from '../../domain/audit-verify-findings.ts'
-import { verifyCheckpoint } from '../../domain/checkpoint.ts'
-import type { Checkpoint, NoteKey, NoteVerdict } from '../../domain/checkpoint.ts'
+import type { Finding } from '../../domain/audit/audit-verify-findings.ts'
+import { verifyCheckpoint } from '../../domain/audit/checkpoint.ts'
+import type { Checkpoint, NoteKey, NoteVerdict } from '../../domain/audit/checkpoint.ts'
 import { isForbidden, isMissing } from './durable-file.ts'
 import { logPaths } from './log-description.ts'
 import { readNotes } from './notes.ts'

@@ -1,6 +1,6 @@
 import { readFileSync } from 'node:fs'
-import { verifyCheckpoint } from '../../domain/checkpoint.ts'
-import type { Checkpoint } from '../../domain/checkpoint.ts'
+import { verifyCheckpoint } from '../../domain/audit/checkpoint.ts'
+import type { Checkpoint } from '../../domain/audit/checkpoint.ts'
 import { isMissing } from './durable-file.ts'
 import { logPaths } from './log-description.ts'
 import type { LogFolder } from './log-folder.ts'

@@ -4,8 +4,8 @@
  */
 import { parentPort, receiveMessageOnPort, workerData } from 'node:worker_threads'
 import type { MessagePort } from 'node:worker_threads'
-import { formatVkey } from '../../domain/checkpoint.ts'
-import { HASH_BYTES } from '../../domain/merkle.ts'
+import { formatVkey } from '../../domain/audit/checkpoint.ts'
+import { HASH_BYTES } from '../../domain/audit/merkle.ts'
 import type { Batch } from './batch.ts'
 import { realDisk } from './disk.ts'
 import { claimLogFolder } from './log-folder.ts'

@@ -3,7 +3,7 @@
  * connection that is made later.
  */
 import { isIP } from 'node:net'
-import type { Destinations } from '../../domain/policy.ts'
+import type { Destinations } from '../../domain/policy/policy.ts'
 import { addressFault, isLoopback } from './address.ts'
 
 /**

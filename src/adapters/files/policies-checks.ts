@@ -2,7 +2,7 @@
  * What only the whole set shows: names used twice or known nowhere, levels, models without a price, callers under no
  * limit. A set with an error is not used; warnings are shown.
  */
-import { compileGlob } from '../../domain/glob.ts'
+import { compileGlob } from '../../domain/policy/glob.ts'
 import { checkDestinations } from './policies-destinations.ts'
 import { STANDARD_CLASSIFICATION } from './policies-identity-schema.ts'
 import type { JoinedSet, Placed } from './policies-join.ts'

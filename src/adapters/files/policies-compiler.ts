@@ -3,8 +3,8 @@
  */
 import { createHash } from 'node:crypto'
 import { resolve } from 'node:path'
-import { canonicalJson } from '../../domain/canonical-json.ts'
-import { compileGlob } from '../../domain/glob.ts'
+import { canonicalJson } from '../../domain/audit/canonical-json.ts'
+import { compileGlob } from '../../domain/policy/glob.ts'
 import type {
   AccessRule,
   BudgetRule,
@@ -17,7 +17,7 @@ import type {
   RunRule,
   Test,
   Upstream,
-} from '../../domain/policy.ts'
+} from '../../domain/policy/policy.ts'
 import { digestOf } from './policies-digest.ts'
 import { STANDARD_CLASSIFICATION, type IssuerText } from './policies-identity-schema.ts'
 import type { JoinedSet, Placed } from './policies-join.ts'

@@ -3,7 +3,7 @@
  * and its rules are written: where order means nothing, parts are sorted. The order of upstreams does mean something.
  */
 import { createHash } from 'node:crypto'
-import { canonicalJson } from '../../domain/canonical-json.ts'
+import { canonicalJson } from '../../domain/audit/canonical-json.ts'
 import { STANDARD_CLASSIFICATION } from './policies-identity-schema.ts'
 import type { JoinedSet, Placed } from './policies-join.ts'
 

@@ -2,10 +2,10 @@
  * How many counters one call can draw from at most. Rules that name different values of one dimension never meet in one
  * call, so a set with a rule per team may have any number of teams.
  */
-import { ACCUMULATORS_MAX } from '../../domain/accumulator.ts'
-import type { Dimension } from '../../domain/policy.ts'
-import { FAN_OUT_MAX } from '../../domain/rule-keys.ts'
-import { RUN_PARTS_MAX } from '../../domain/run.ts'
+import { ACCUMULATORS_MAX } from '../../domain/ledger/accumulator.ts'
+import type { Dimension } from '../../domain/policy/policy.ts'
+import { FAN_OUT_MAX } from '../../domain/policy/rule-keys.ts'
+import { RUN_PARTS_MAX } from '../../domain/ledger/run.ts'
 import type { MatchText } from './policies-match.ts'
 
 export interface Drawing {

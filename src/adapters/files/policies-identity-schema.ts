@@ -2,7 +2,7 @@
  * `identity` and `classification`: who vouches for callers, and how sensitive their data is.
  */
 import { z } from 'zod'
-import type { ClaimSource } from '../../domain/policy.ts'
+import type { ClaimSource } from '../../domain/policy/policy.ts'
 import { block, duration, list, name, value, wholeNumber } from './policies-values.ts'
 
 /** Signatures by a private key. Shared secrets (HS256) are left out: whoever can verify them can also sign. */

@@ -5,7 +5,7 @@
 import type { ClassificationText, IssuerText } from './policies-identity-schema.ts'
 import type { BudgetText, LimitText } from './policies-limits-schema.ts'
 import type { Place, PolicyPath, PolicyProblem } from './policies-problem.ts'
-import type { OnLedgerError } from '../../domain/policy.ts'
+import type { OnLedgerError } from '../../domain/policy/policy.ts'
 import type { RunText } from './policies-runs-schema.ts'
 import type { AccessText, MetadataText, PolicyFile, UpstreamText } from './policies-schema.ts'
 import type { PolicySource } from './policies-source.ts'

@@ -2,8 +2,8 @@
  * `limits` and `budgets`: what is counted, for whom, and how much of it there is.
  */
 import { z } from 'zod'
-import { WEEKDAYS } from '../../domain/policy.ts'
-import type { Dimension, LimitShape } from '../../domain/policy.ts'
+import { WEEKDAYS } from '../../domain/policy/policy.ts'
+import type { Dimension, LimitShape } from '../../domain/policy/policy.ts'
 import { match } from './policies-match.ts'
 import { block, duration, list, message, name, timeOfDay, timeZone, usd, wholeNumber } from './policies-values.ts'
 

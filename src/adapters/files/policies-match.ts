@@ -4,7 +4,7 @@
  */
 import { z } from 'zod'
 import { LIST_DIMENSIONS, SINGLE_DIMENSIONS } from '../../domain/identity.ts'
-import type { Dimension } from '../../domain/policy.ts'
+import type { Dimension } from '../../domain/policy/policy.ts'
 import type { PolicyPath } from './policies-problem.ts'
 import { value } from './policies-values.ts'
 

@@ -2,9 +2,9 @@
  * Whom rules reach: rules that no request can meet, keys that no token can fill, callers that no limit holds, and sets
  * whose decisions would touch too many counters.
  */
-import { ACCUMULATORS_MAX } from '../../domain/accumulator.ts'
-import { compileGlob } from '../../domain/glob.ts'
-import type { Dimension } from '../../domain/policy.ts'
+import { ACCUMULATORS_MAX } from '../../domain/ledger/accumulator.ts'
+import { compileGlob } from '../../domain/policy/glob.ts'
+import type { Dimension } from '../../domain/policy/policy.ts'
 import { namedValues } from './policies-compiler.ts'
 import { exceedsAccumulators, type Drawing } from './policies-drawings.ts'
 import { STANDARD_CLASSIFICATION } from './policies-identity-schema.ts'

@@ -2,7 +2,7 @@
  * `runs`: what one run of an agent may use, once and for all.
  */
 import type { z } from 'zod'
-import type { Dimension, RunRule } from '../../domain/policy.ts'
+import type { Dimension, RunRule } from '../../domain/policy/policy.ts'
 import { key } from './policies-limits-schema.ts'
 import { match } from './policies-match.ts'
 import { block, duration, message, name, usd, wholeNumber } from './policies-values.ts'

@@ -4,8 +4,8 @@
  */
 import { z } from 'zod'
 import { DIMENSION_VALUE_MAX } from '../../domain/identity.ts'
-import { AMOUNT_MAX, parseUsd } from '../../domain/money.ts'
-import { isTimeZone } from '../../domain/zone.ts'
+import { AMOUNT_MAX, parseUsd } from '../../domain/prices/money.ts'
+import { isTimeZone } from '../../domain/ledger/zone.ts'
 
 /** Longest message an author can give a refused caller. */
 const MESSAGE_MAX = 500

@@ -2,7 +2,7 @@
  * Policy files -> the policy in force, or everything that is wrong with them: read, shaped, joined, checked, compiled.
  * Either the whole set is right or none of it is used.
  */
-import type { Policy } from '../../domain/policy.ts'
+import type { Policy } from '../../domain/policy/policy.ts'
 import { checkSet } from './policies-checks.ts'
 import { compilePolicy, type BuiltinIssuer } from './policies-compiler.ts'
 import { joinFiles, type ShapedFile } from './policies-join.ts'

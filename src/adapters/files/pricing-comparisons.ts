@@ -1,8 +1,8 @@
 /**
  * The rules that compare one row with another: with the other rows of its model, and with the rows it replaces.
  */
-import { isLessRate, STANDARD_TIER, type PriceRow, type Rate } from '../../domain/prices.ts'
-import { METERS } from '../../domain/usage.ts'
+import { isLessRate, STANDARD_TIER, type PriceRow, type Rate } from '../../domain/prices/prices.ts'
+import { METERS } from '../../domain/prices/usage.ts'
 import { compileRow } from './pricing-compile.ts'
 import { error, type Finding, type PlacedRow } from './pricing-finding.ts'
 import type { PriceFileModel } from './pricing-schema.ts'

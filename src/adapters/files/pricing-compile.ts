@@ -4,8 +4,8 @@
  * version as it is, and anyone can recompute a record from the text of its version.
  */
 import { createHash } from 'node:crypto'
-import { canonicalJson } from '../../domain/canonical-json.ts'
-import { formatUsd, parseUsd, toNanoUsd } from '../../domain/money.ts'
+import { canonicalJson } from '../../domain/audit/canonical-json.ts'
+import { formatUsd, parseUsd, toNanoUsd } from '../../domain/prices/money.ts'
 import {
   CONTEXT_UNBOUNDED,
   FOREVER_MS,
@@ -16,8 +16,8 @@ import {
   type Rate,
   type Ratio,
   type ServiceTiers,
-} from '../../domain/prices.ts'
-import { METERS, TOKEN_METERS, type Meter } from '../../domain/usage.ts'
+} from '../../domain/prices/prices.ts'
+import { METERS, TOKEN_METERS, type Meter } from '../../domain/prices/usage.ts'
 import { instantMs, type PriceFileModel, type PriceFileRow } from './pricing-schema.ts'
 
 /** An entry that counts, after overrides. */

@@ -1,4 +1,4 @@
-import type { PriceRow } from '../../domain/prices.ts'
+import type { PriceRow } from '../../domain/prices/prices.ts'
 import type { PriceFileRow } from './pricing-schema.ts'
 import type { Path } from './pricing-source.ts'
 

@@ -2,8 +2,8 @@
  * The rules of pricing/README.md on one model. Each answers a kind of mistake that real price lists have shipped: swapped
  * cache prices, slipped units, a missing price read as free, a band or tier that nobody priced.
  */
-import { isLessRate, STANDARD_TIER, type Rate } from '../../domain/prices.ts'
-import { METERS, type Meter } from '../../domain/usage.ts'
+import { isLessRate, STANDARD_TIER, type Rate } from '../../domain/prices/prices.ts'
+import { METERS, type Meter } from '../../domain/prices/usage.ts'
 import { checkAgainstOthers } from './pricing-comparisons.ts'
 import { compileRow } from './pricing-compile.ts'
 import { error, warning, type Finding, type PlacedRow } from './pricing-finding.ts'

@@ -3,8 +3,8 @@
  * is refused rather than ignored.
  */
 import { z } from 'zod'
-import { parseRatio } from '../../domain/prices.ts'
-import { METERS } from '../../domain/usage.ts'
+import { parseRatio } from '../../domain/prices/prices.ts'
+import { METERS } from '../../domain/prices/usage.ts'
 
 /** Bounds of one file, far above the largest real provider, so that a hostile file cannot cost unbounded time. */
 const MODELS_MAX = 2_000

@@ -1,7 +1,7 @@
 /**
  * V10: for every instant and every amount of input, at most one row of a tier applies, and standard rows leave no gap.
  */
-import { CONTEXT_UNBOUNDED, FOREVER_MS, STANDARD_TIER, type PriceRow } from '../../domain/prices.ts'
+import { CONTEXT_UNBOUNDED, FOREVER_MS, STANDARD_TIER, type PriceRow } from '../../domain/prices/prices.ts'
 
 /** What is wrong with the tiling of one tier, or undefined. A retired model may end; nothing else may. */
 export function tilingFault(tier: string, rows: readonly PriceRow[], isRetired: boolean): string | undefined {

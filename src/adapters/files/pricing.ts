@@ -2,7 +2,7 @@
  * Price files -> the price table in force. Either everything is right and there is a table, or nothing is loaded and every
  * problem is named with its place: half a price table would refuse or misprice at random.
  */
-import type { PriceTable, ServiceTiers } from '../../domain/prices.ts'
+import type { PriceTable, ServiceTiers } from '../../domain/prices/prices.ts'
 import { compileEntry, compileTable } from './pricing-compile.ts'
 import { changeFindings } from './pricing-comparisons.ts'
 import type { Finding } from './pricing-finding.ts'

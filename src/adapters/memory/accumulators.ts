@@ -1,12 +1,12 @@
 /**
  * All accumulators of one process, by kind. `charge` looks at every one first and writes only when none refuses.
  */
-import type { Accumulator, AccumulatorState, Charge } from '../../domain/accumulator.ts'
-import { affordableTokens, fitted } from '../../domain/fit.ts'
-import type { Fit } from '../../domain/fit.ts'
-import { beganMs } from '../../domain/reservation.ts'
-import type { BudgetPage, Hold, Shortfall } from '../../domain/reservation.ts'
-import type { SpanBeginning } from '../../domain/run-beginnings.ts'
+import type { Accumulator, AccumulatorState, Charge } from '../../domain/ledger/accumulator.ts'
+import { affordableTokens, fitted } from '../../domain/ledger/fit.ts'
+import type { Fit } from '../../domain/ledger/fit.ts'
+import { beganMs } from '../../domain/ledger/reservation.ts'
+import type { BudgetPage, Hold, Shortfall } from '../../domain/ledger/reservation.ts'
+import type { SpanBeginning } from '../../domain/ledger/run-beginnings.ts'
 import { correctBucket, judgeBucket } from './bucket.ts'
 import type { Bucket, BucketCharge } from './bucket.ts'
 import { isStaleWindow, judgeCounter, postCounter, restoreBudget } from './counter.ts'

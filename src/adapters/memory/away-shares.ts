@@ -1,6 +1,6 @@
-import type { AccumulatorShape, Charge } from '../../domain/accumulator.ts'
-import { HORIZON_MS } from '../../domain/accumulator-geometry.ts'
-import { accumulatorName } from '../../domain/accumulator-name.ts'
+import type { AccumulatorShape, Charge } from '../../domain/ledger/accumulator.ts'
+import { HORIZON_MS } from '../../domain/ledger/accumulator-geometry.ts'
+import { accumulatorName } from '../../domain/ledger/accumulator-name.ts'
 import type { LastSeen } from './last-seen.ts'
 
 /**

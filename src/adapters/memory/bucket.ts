@@ -7,9 +7,9 @@
  * debt after its charge plus all refunds so far, and a settlement gives back at most what of that is provably still
  * owed: mark - refunds so far - what drained since. Then the actual costs conform to (burst, rate) in every interval.
  */
-import type { AccumulatorShape, Charge } from '../../domain/accumulator.ts'
-import { BUCKET_MARGIN_MS, HORIZON_MS, drainPerUs } from '../../domain/accumulator-geometry.ts'
-import { accumulatorName } from '../../domain/accumulator-name.ts'
+import type { AccumulatorShape, Charge } from '../../domain/ledger/accumulator.ts'
+import { BUCKET_MARGIN_MS, HORIZON_MS, drainPerUs } from '../../domain/ledger/accumulator-geometry.ts'
+import { accumulatorName } from '../../domain/ledger/accumulator-name.ts'
 import type { Shelf } from './shelf.ts'
 import { limitInForce } from './verdict.ts'
 import type { LimitInForce, Verdict } from './verdict.ts'

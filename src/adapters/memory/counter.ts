@@ -4,9 +4,13 @@
  * A settlement replaces what was held by what the call cost, in the window that held it; so with cost <= held the sum
  * never grows, and settled spend never passes the limit.
  */
-import type { AccumulatorShape, AccumulatorState, Charge } from '../../domain/accumulator.ts'
-import { IDLE_COUNTER_MS, budgetKeptUntilMs, restoredWindowKeptUntilMs } from '../../domain/accumulator-geometry.ts'
-import { accumulatorName } from '../../domain/accumulator-name.ts'
+import type { AccumulatorShape, AccumulatorState, Charge } from '../../domain/ledger/accumulator.ts'
+import {
+  IDLE_COUNTER_MS,
+  budgetKeptUntilMs,
+  restoredWindowKeptUntilMs,
+} from '../../domain/ledger/accumulator-geometry.ts'
+import { accumulatorName } from '../../domain/ledger/accumulator-name.ts'
 import type { Shelf } from './shelf.ts'
 import { limitInForce } from './verdict.ts'
 import type { LimitInForce, Verdict } from './verdict.ts'

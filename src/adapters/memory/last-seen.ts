@@ -1,6 +1,6 @@
-import type { Accumulator, AccumulatorState, Charge } from '../../domain/accumulator.ts'
-import { accumulatorName } from '../../domain/accumulator-name.ts'
-import type { ReserveOutcome } from '../../domain/reservation.ts'
+import type { Accumulator, AccumulatorState, Charge } from '../../domain/ledger/accumulator.ts'
+import { accumulatorName } from '../../domain/ledger/accumulator-name.ts'
+import type { ReserveOutcome } from '../../domain/ledger/reservation.ts'
 
 /** Budgets that are remembered, those used last: about a megabyte. A forgotten one gives nothing in an outage. */
 const SEEN_MAX = 10_000

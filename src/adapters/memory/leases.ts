@@ -1,7 +1,7 @@
 /**
  * Holds with the end of their lease, or the instant at which they expired, and how they are listed.
  */
-import type { ExpiredHold, Hold, OpenHold } from '../../domain/reservation.ts'
+import type { ExpiredHold, Hold, OpenHold } from '../../domain/ledger/reservation.ts'
 
 export interface Lease {
   readonly hold: Hold

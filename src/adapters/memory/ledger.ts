@@ -5,7 +5,7 @@
  * process: `restore` brings settled spend back from the audit log. Memory is bounded by what is in flight and by what was
  * used lately: everything else is forgotten at an instant of its own.
  */
-import type { Accumulator, AccumulatorState } from '../../domain/accumulator.ts'
+import type { Accumulator, AccumulatorState } from '../../domain/ledger/accumulator.ts'
 import {
   assertAccumulator,
   assertHold,
@@ -15,9 +15,9 @@ import {
   assertReservationId,
   assertRestoredSpend,
   assertSettlement,
-} from '../../domain/accumulator-check.ts'
-import { EXPIRED_KEPT_MS, NOTE_KEPT_MS, TOMBSTONE_MS } from '../../domain/accumulator-geometry.ts'
-import { LEASE_MS, reassertedMarks } from '../../domain/reservation.ts'
+} from '../../domain/ledger/accumulator-check.ts'
+import { EXPIRED_KEPT_MS, NOTE_KEPT_MS, TOMBSTONE_MS } from '../../domain/ledger/accumulator-geometry.ts'
+import { LEASE_MS, reassertedMarks } from '../../domain/ledger/reservation.ts'
 import type {
   BudgetPage,
   ExpiredHold,
@@ -28,10 +28,10 @@ import type {
   ReservationRequest,
   ReserveOutcome,
   SettleOutcome,
-} from '../../domain/reservation.ts'
+} from '../../domain/ledger/reservation.ts'
 import type { Clock } from '../../ports.ts'
 import type { Ledger, SettleOptions } from '../../ports/ledger.ts'
-import type { SpanBeginning } from '../../domain/run-beginnings.ts'
+import type { SpanBeginning } from '../../domain/ledger/run-beginnings.ts'
 import { createAccumulators } from './accumulators.ts'
 import type { RestoredSpend } from './counter.ts'
 import { byExpiry, byLease, listed, opened } from './leases.ts'

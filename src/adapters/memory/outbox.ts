@@ -2,9 +2,9 @@
  * What a node settled on its own while the ledger was away, until the ledger has it. Each is posted under its own id, and
  * a ledger that has an id posts it once, so trying again is safe.
  */
-import { NOTE_KEPT_MS } from '../../domain/accumulator-geometry.ts'
+import { NOTE_KEPT_MS } from '../../domain/ledger/accumulator-geometry.ts'
 import { LedgerUnavailable } from '../../domain/failures.ts'
-import type { Hold } from '../../domain/reservation.ts'
+import type { Hold } from '../../domain/ledger/reservation.ts'
 import type { Clock } from '../../ports.ts'
 import type { Events } from '../../ports/events.ts'
 import type { Ledger } from '../../ports/ledger.ts'

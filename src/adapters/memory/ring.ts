@@ -4,10 +4,10 @@
  * Why N + 1: an entry of the last `windowMs` can lie N sub-windows back, while the present one has only begun. A ring of
  * N slots forgets it too early. What leaves, leaves up to one sub-window late, never early.
  */
-import type { AccumulatorShape, Charge } from '../../domain/accumulator.ts'
-import { ringKeptUntilMs, ringSize, subWindowUs } from '../../domain/accumulator-geometry.ts'
-import { accumulatorName } from '../../domain/accumulator-name.ts'
-import { REASSERTED_MARK } from '../../domain/reservation.ts'
+import type { AccumulatorShape, Charge } from '../../domain/ledger/accumulator.ts'
+import { ringKeptUntilMs, ringSize, subWindowUs } from '../../domain/ledger/accumulator-geometry.ts'
+import { accumulatorName } from '../../domain/ledger/accumulator-name.ts'
+import { REASSERTED_MARK } from '../../domain/ledger/reservation.ts'
 import type { Shelf } from './shelf.ts'
 import { limitInForce } from './verdict.ts'
 import type { LimitInForce, Verdict } from './verdict.ts'

@@ -2,10 +2,10 @@
  * Spans: time that begins with the first admitted charge. Nothing is held and a settlement changes nothing; the clock
  * alone uses a span up.
  */
-import type { AccumulatorShape, Charge } from '../../domain/accumulator.ts'
-import { spanKeptUntilMs } from '../../domain/accumulator-geometry.ts'
-import { accumulatorName } from '../../domain/accumulator-name.ts'
-import type { SpanBeginning } from '../../domain/run-beginnings.ts'
+import type { AccumulatorShape, Charge } from '../../domain/ledger/accumulator.ts'
+import { spanKeptUntilMs } from '../../domain/ledger/accumulator-geometry.ts'
+import { accumulatorName } from '../../domain/ledger/accumulator-name.ts'
+import type { SpanBeginning } from '../../domain/ledger/run-beginnings.ts'
 import type { Shelf } from './shelf.ts'
 import { limitInForce } from './verdict.ts'
 import type { LimitInForce, Verdict } from './verdict.ts'

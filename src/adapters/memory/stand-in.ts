@@ -6,14 +6,14 @@
  * shares once. A budget of which this node has spent something gives nothing in the next outage until the ledger has been
  * asked about it in between.
  */
-import { reassertedMarks, isLocal } from '../../domain/reservation.ts'
+import { reassertedMarks, isLocal } from '../../domain/ledger/reservation.ts'
 import type {
   Hold,
   ReservationId,
   ReservationRequest,
   ReserveOutcome,
   SettleOutcome,
-} from '../../domain/reservation.ts'
+} from '../../domain/ledger/reservation.ts'
 import type { Clock } from '../../ports.ts'
 import type { Events } from '../../ports/events.ts'
 import type { Ledger, SettleOptions } from '../../ports/ledger.ts'

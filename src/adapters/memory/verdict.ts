@@ -1,7 +1,7 @@
 /**
  * What one accumulator says about one charge, and the limit that it is judged by.
  */
-import type { Accumulator, AccumulatorState } from '../../domain/accumulator.ts'
+import type { Accumulator, AccumulatorState } from '../../domain/ledger/accumulator.ts'
 
 export interface Verdict {
   readonly state: AccumulatorState

@@ -5,7 +5,7 @@
 import { Agent } from 'undici'
 import type { Dispatcher } from 'undici'
 
-import type { Upstream, UpstreamKey } from '../../domain/policy.ts'
+import type { Upstream, UpstreamKey } from '../../domain/policy/policy.ts'
 import { UpstreamFailure } from '../../domain/failures.ts'
 import type { UpstreamCall, UpstreamReply, Upstreams } from '../../ports.ts'
 import { decodedBody } from './decoded-body.ts'

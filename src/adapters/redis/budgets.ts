@@ -1,9 +1,9 @@
 /**
  * All budgets there are, for reports: Redis lists its own keys, some at a time, so that no step holds up decisions.
  */
-import type { BudgetPage, StoredBudget } from '../../domain/reservation.ts'
+import type { BudgetPage, StoredBudget } from '../../domain/ledger/reservation.ts'
 import { LedgerUnavailable } from '../../domain/failures.ts'
-import type { RedisCommands } from './client.ts'
+import type { RedisCommands } from './connection/client.ts'
 import type { Keys } from './keys.ts'
 import type { Scripts } from './scripts.ts'
 

@@ -2,10 +2,10 @@
  * Names of all keys. Each carries the hash tag of a virtual shard, so that one Redis and Redis Cluster use the same keys
  * and an installation can grow from one to the other without renaming anything.
  */
-import type { Accumulator } from '../../domain/accumulator.ts'
-import { SHARDS } from '../../domain/accumulator-check.ts'
-import { accumulatorName } from '../../domain/accumulator-name.ts'
-import type { Charge } from '../../domain/accumulator.ts'
+import type { Accumulator } from '../../domain/ledger/accumulator.ts'
+import { SHARDS } from '../../domain/ledger/accumulator-check.ts'
+import { accumulatorName } from '../../domain/ledger/accumulator-name.ts'
+import type { Charge } from '../../domain/ledger/accumulator.ts'
 
 export interface Keys {
   accumulator(accumulator: Accumulator): string

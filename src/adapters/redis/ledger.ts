@@ -6,7 +6,7 @@
  * nothing is ever above a limit; a refused call may hold something elsewhere for a round trip, or for a lease when its
  * node dies just then.
  */
-import type { Accumulator, AccumulatorState } from '../../domain/accumulator.ts'
+import type { Accumulator, AccumulatorState } from '../../domain/ledger/accumulator.ts'
 import {
   assertAccumulator,
   assertHold,
@@ -15,8 +15,8 @@ import {
   assertReservation,
   assertReservationId,
   assertSettlement,
-} from '../../domain/accumulator-check.ts'
-import { TOMBSTONE_MS } from '../../domain/accumulator-geometry.ts'
+} from '../../domain/ledger/accumulator-check.ts'
+import { TOMBSTONE_MS } from '../../domain/ledger/accumulator-geometry.ts'
 import type {
   BudgetPage,
   ExpiredHold,
@@ -27,35 +27,35 @@ import type {
   ReservationRequest,
   ReserveOutcome,
   SettleOutcome,
-} from '../../domain/reservation.ts'
+} from '../../domain/ledger/reservation.ts'
 import type { LedgerUnavailable } from '../../domain/failures.ts'
 import type { LedgerStore } from '../../ports/ledger-store.ts'
 import type { Ledger, SettleOptions } from '../../ports/ledger.ts'
-import { AcknowledgedRing } from './acknowledged.ts'
+import { AcknowledgedRing } from './epoch/acknowledged.ts'
 import { readBalances, tellBalances } from './balances.ts'
 import { readBudgets } from './budgets.ts'
-import type { RedisCommands } from './client.ts'
-import { connectRedis } from './connect.ts'
-import type { RedisAccess, RedisPlace } from './connect.ts'
-import { EpochGuard } from './epoch-guard.ts'
+import type { RedisCommands } from './connection/client.ts'
+import { connectRedis } from './connection/connect.ts'
+import type { RedisAccess, RedisPlace } from './connection/connect.ts'
+import { EpochGuard } from './epoch/epoch-guard.ts'
 import { createKeys } from './keys.ts'
 import type { Keys } from './keys.ts'
-import { mergeReassert, mergeSettle } from './merge.ts'
-import { Outbox } from './outbox.ts'
-import type { ReportUndelivered } from './outbox.ts'
-import { PartScripts } from './part-scripts.ts'
-import { reserveWhole } from './reserve-whole.ts'
-import { ofPart, partsOf } from './parts.ts'
-import type { Part } from './parts.ts'
+import { mergeReassert, mergeSettle } from './parts/merge.ts'
+import { Outbox } from './parts/outbox.ts'
+import type { ReportUndelivered } from './parts/outbox.ts'
+import { PartScripts } from './parts/part-scripts.ts'
+import { reserveWhole } from './parts/reserve-whole.ts'
+import { ofPart, partsOf } from './parts/parts.ts'
+import type { Part } from './parts/parts.ts'
 import { countNodes } from './presence.ts'
 import { Reaper } from './reaper.ts'
 import { Reply } from './replies.ts'
 import { loadScripts, ownScript } from './scripts.ts'
-import { inspectSetup } from './setup.ts'
-import { inScripts, ofAll, ofShards } from './spread.ts'
-import type { Home } from './spread.ts'
+import { inspectSetup } from './connection/setup.ts'
+import { inScripts, ofAll, ofShards } from './epoch/spread.ts'
+import type { Home } from './epoch/spread.ts'
 import type { Scripts } from './scripts.ts'
-import { RedisStore } from './store.ts'
+import { RedisStore } from './epoch/store.ts'
 
 export type RedisLedgerOptions = RedisPlace &
   RedisAccess & {

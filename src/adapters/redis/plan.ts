@@ -5,12 +5,12 @@
  * Record: `R|<reserved at, us>|<marks>|<owner>|<plan>`; `X` instead of `R` once expired, `S` alone once settled. Behind the
  * marks of a reservation that could be made smaller stand `;<granted tokens>;<amounts>`, which are those that count.
  */
-import { assertAccumulator } from '../../domain/accumulator-check.ts'
-import type { AccumulatorShape, Charge } from '../../domain/accumulator.ts'
-import { reassertedMarks } from '../../domain/reservation.ts'
-import type { Hold, ReservationId } from '../../domain/reservation.ts'
+import { assertAccumulator } from '../../domain/ledger/accumulator-check.ts'
+import type { AccumulatorShape, Charge } from '../../domain/ledger/accumulator.ts'
+import { reassertedMarks } from '../../domain/ledger/reservation.ts'
+import type { Hold, ReservationId } from '../../domain/ledger/reservation.ts'
 import { LedgerUnavailable } from '../../domain/failures.ts'
-import type { HeldPart, Part } from './parts.ts'
+import type { HeldPart, Part } from './parts/parts.ts'
 
 /**
  * Key, shard, limit, policy version, amount, kind, and two numbers of the shape. Then, where the record is a part of a

@@ -1,4 +1,4 @@
-import type { RedisCommands } from './client.ts'
+import type { RedisCommands } from './connection/client.ts'
 import type { Keys } from './keys.ts'
 import { Reply } from './replies.ts'
 import type { Scripts } from './scripts.ts'

@@ -4,15 +4,15 @@
  * Every shard has its own leases, because a Cluster keeps shards on different servers. One walk asks them all, many in one
  * command where one server has many.
  */
-import { EXPIRED_KEPT_MS, IDLE_COUNTER_MS } from '../../domain/accumulator-geometry.ts'
-import type { ExpiredHold, Hold, OpenHold, ReservationId } from '../../domain/reservation.ts'
+import { EXPIRED_KEPT_MS, IDLE_COUNTER_MS } from '../../domain/ledger/accumulator-geometry.ts'
+import type { ExpiredHold, Hold, OpenHold, ReservationId } from '../../domain/ledger/reservation.ts'
 import { chunksOf } from './chunks.ts'
-import type { RedisCommands } from './client.ts'
-import type { EpochGuard } from './epoch-guard.ts'
+import type { RedisCommands } from './connection/client.ts'
+import type { EpochGuard } from './epoch/epoch-guard.ts'
 import { ALL_SHARDS } from './keys.ts'
 import type { Keys } from './keys.ts'
-import { joinParts } from './parts.ts'
-import type { HeldPart } from './parts.ts'
+import { joinParts } from './parts/parts.ts'
+import type { HeldPart } from './parts/parts.ts'
 import { readNote, readRecord } from './plan.ts'
 import { Reply } from './replies.ts'
 import { expireArguments, isCounter } from './script-arguments.ts'

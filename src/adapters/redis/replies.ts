@@ -2,8 +2,8 @@
  * Reads what Redis answered. An answer of another shape means that the store or a script is not what it should be:
  * the call failed, and whoever asked must assume that it may have happened.
  */
-import type { AccumulatorState } from '../../domain/accumulator.ts'
-import type { Shortfall } from '../../domain/reservation.ts'
+import type { AccumulatorState } from '../../domain/ledger/accumulator.ts'
+import type { Shortfall } from '../../domain/ledger/reservation.ts'
 import { LedgerUnavailable } from '../../domain/failures.ts'
 
 const INTEGER = /^-?\d+$/

@@ -1,12 +1,12 @@
 /**
  * How charges are passed to the scripts: see the head of each script for the order.
  */
-import type { Accumulator, Charge } from '../../domain/accumulator.ts'
-import { drainPeriodUs, ringSize, subWindowUs, windowKeptUntilMs } from '../../domain/accumulator-geometry.ts'
-import type { Fit } from '../../domain/fit.ts'
-import { beganMs } from '../../domain/reservation.ts'
-import type { Hold, ReservationRequest } from '../../domain/reservation.ts'
-import type { Argument } from './client.ts'
+import type { Accumulator, Charge } from '../../domain/ledger/accumulator.ts'
+import { drainPeriodUs, ringSize, subWindowUs, windowKeptUntilMs } from '../../domain/ledger/accumulator-geometry.ts'
+import type { Fit } from '../../domain/ledger/fit.ts'
+import { beganMs } from '../../domain/ledger/reservation.ts'
+import type { Hold, ReservationRequest } from '../../domain/ledger/reservation.ts'
+import type { Argument } from './connection/client.ts'
 
 interface ShapeArguments {
   readonly kind: 'b' | 'c' | 's' | 't' | 'd'

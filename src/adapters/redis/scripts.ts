@@ -46,7 +46,7 @@ export type Scripts = Readonly<Record<ScriptName, Script>>
 export type ReadPiece = (name: string) => string
 
 export function readPiece(name: string): string {
-  return readFileSync(new URL(`./${name}.lua`, import.meta.url), 'utf8')
+  return readFileSync(new URL(`./lua/${name}.lua`, import.meta.url), 'utf8')
 }
 
 /** `read` lets a test put its own clock in the place of Redis's; everything else stays the text that serves. */

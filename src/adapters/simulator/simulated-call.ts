@@ -3,7 +3,7 @@
  */
 import type { Ask, InvalidAsk } from '../../domain/ask.ts'
 import type { Dialect } from '../../domain/dialect.ts'
-import type { Simulation } from '../../domain/policy.ts'
+import type { Simulation } from '../../domain/policy/policy.ts'
 import type { TokenCounter } from '../../ports.ts'
 import { readDirectives } from './directives.ts'
 import type { Directives } from './directives.ts'

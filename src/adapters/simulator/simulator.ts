@@ -9,7 +9,7 @@ import type { IncomingMessage, Server, ServerResponse } from 'node:http'
 
 import { DIALECTS } from '../../dialects/registry.ts'
 import type { DialectName } from '../../domain/ask.ts'
-import type { Simulation } from '../../domain/policy.ts'
+import type { Simulation } from '../../domain/policy/policy.ts'
 import type { TokenCounter } from '../../ports.ts'
 import { anthropicFormat } from './anthropic-format.ts'
 import { CallLog } from './call-log.ts'

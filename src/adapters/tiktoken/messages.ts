@@ -1,4 +1,4 @@
-import type { Encoding } from '../../domain/prices.ts'
+import type { Encoding } from '../../domain/prices/prices.ts'
 
 /** What the counter asks its worker. */
 export interface CountQuestion {

@@ -4,7 +4,7 @@
  * has died. The caller then keeps its byte bound, which costs room in a budget and never a wrong admission.
  */
 import { Worker } from 'node:worker_threads'
-import type { Encoding } from '../../domain/prices.ts'
+import type { Encoding } from '../../domain/prices/prices.ts'
 import type { TokenCounter } from '../../ports.ts'
 import type { CountAnswer, CountQuestion } from './messages.ts'
 

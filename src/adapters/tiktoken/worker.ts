@@ -6,7 +6,7 @@
 import { hash } from 'node:crypto'
 import { parentPort } from 'node:worker_threads'
 import { get_encoding, type Tiktoken } from 'tiktoken'
-import type { Encoding } from '../../domain/prices.ts'
+import type { Encoding } from '../../domain/prices/prices.ts'
 import { cutText } from './cut-text.ts'
 import type { CountAnswer, CountQuestion } from './messages.ts'
 

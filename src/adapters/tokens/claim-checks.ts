@@ -1,6 +1,6 @@
 /** What an issuer's rule demands of a payload once its signature, issuer and audience are known to be good. */
 import { textFault } from '../../domain/claims.ts'
-import type { IssuerRule } from '../../domain/policy.ts'
+import type { IssuerRule } from '../../domain/policy/policy.ts'
 import type { TokenReason } from './reasons.ts'
 import { claimReason } from './reasons.ts'
 

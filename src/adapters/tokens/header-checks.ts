@@ -1,5 +1,5 @@
 /** What an issuer's rule demands of a token's header before any key is touched. */
-import type { IssuerRule } from '../../domain/policy.ts'
+import type { IssuerRule } from '../../domain/policy/policy.ts'
 import { KEY_ID_LENGTH_MAX } from './key-set.ts'
 import type { TokenReason } from './reasons.ts'
 

@@ -1,5 +1,5 @@
 /** One key store for each issuer of the policy in force, kept over a change of policy that leaves the issuer's keys alone. */
-import type { IssuerRule } from '../../domain/policy.ts'
+import type { IssuerRule } from '../../domain/policy/policy.ts'
 import type { Clock } from '../../ports.ts'
 import type { BuiltinIssuer } from './builtin-issuer.ts'
 import { builtinKeySource, fileKeySource, urlKeySource } from './key-source.ts'

@@ -1,7 +1,7 @@
 /** Verifies a token under one issuer's rule and keys with jose, and names what was wrong in our own words. */
 import { errors, jwtVerify } from 'jose'
 import type { JWTVerifyOptions } from 'jose'
-import type { IssuerRule } from '../../domain/policy.ts'
+import type { IssuerRule } from '../../domain/policy/policy.ts'
 import { clockToleranceS } from './claim-checks.ts'
 import { algorithmsOf } from './header-checks.ts'
 import type { KeySet } from './key-set.ts'

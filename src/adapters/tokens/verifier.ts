@@ -8,7 +8,7 @@
 import { hash } from 'node:crypto'
 import { mapClaims } from '../../domain/claims.ts'
 import type { Identity } from '../../domain/identity.ts'
-import type { IssuerRule } from '../../domain/policy.ts'
+import type { IssuerRule } from '../../domain/policy/policy.ts'
 import type { Clock, TokenRejected, TokenVerdict, TokenVerifier } from '../../ports.ts'
 import type { BuiltinIssuer } from './builtin-issuer.ts'
 import { CACHE_LIFE_MAX_MS, VerdictCache } from './cache.ts'

@@ -1,10 +1,10 @@
 import type { Ask } from '../../domain/ask.ts'
-import { costOf, possibleTiers, upperCost, type BoundedCost, type Unpriced } from '../../domain/cost.ts'
-import type { Estimate, InputMethod, OutputBound, Range } from '../../domain/estimate.ts'
-import type { NanoUsd } from '../../domain/money.ts'
-import type { ModelPrice } from '../../domain/prices.ts'
+import { costOf, possibleTiers, upperCost, type BoundedCost, type Unpriced } from '../../domain/prices/cost.ts'
+import type { Estimate, InputMethod, OutputBound, Range } from '../../domain/prices/estimate.ts'
+import type { NanoUsd } from '../../domain/prices/money.ts'
+import type { ModelPrice } from '../../domain/prices/prices.ts'
 import { refuse, type Refusal } from '../../domain/refusal.ts'
-import { callsOf } from '../../domain/server-tools.ts'
+import { callsOf } from '../../domain/prices/server-tools.ts'
 
 export type Estimated = Estimate & { readonly kind: 'estimated' }
 

@@ -2,11 +2,11 @@
  * The same call with a shorter answer: what it could cost for every maximum of output tokens that the ledger may grant.
  */
 import type { Ask } from '../../domain/ask.ts'
-import type { PlannedCharge } from '../../domain/charges.ts'
-import { OUTPUT_TOKENS_FLOOR, type Estimate } from '../../domain/estimate.ts'
-import type { Fit } from '../../domain/fit.ts'
-import { divideRoundingUp, minUsd, toNanoUsd } from '../../domain/money.ts'
-import type { ModelPrice } from '../../domain/prices.ts'
+import type { PlannedCharge } from '../../domain/ledger/charges.ts'
+import { OUTPUT_TOKENS_FLOOR, type Estimate } from '../../domain/prices/estimate.ts'
+import type { Fit } from '../../domain/ledger/fit.ts'
+import { divideRoundingUp, minUsd, toNanoUsd } from '../../domain/prices/money.ts'
+import type { ModelPrice } from '../../domain/prices/prices.ts'
 import { boundCost } from './assemble.ts'
 
 export interface Grants {

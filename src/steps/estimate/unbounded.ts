@@ -1,8 +1,8 @@
 import type { Ask } from '../../domain/ask.ts'
-import { isNeutralGeography } from '../../domain/cost.ts'
-import type { ModelPrice } from '../../domain/prices.ts'
+import { isNeutralGeography } from '../../domain/prices/cost.ts'
+import type { ModelPrice } from '../../domain/prices/prices.ts'
 import { refuse, type Refusal } from '../../domain/refusal.ts'
-import { unboundedTool } from '../../domain/server-tools.ts'
+import { unboundedTool } from '../../domain/prices/server-tools.ts'
 
 /** What cannot be bounded is refused: it would be unlimited. */
 export function refuseUnbounded(

@@ -1,5 +1,5 @@
 import { faultOf } from '../../domain/failures.ts'
-import type { LedgerFault } from '../../domain/ledger-fault.ts'
+import type { LedgerFault } from '../../domain/ledger/ledger-fault.ts'
 import type { World } from '../../ports.ts'
 
 /**

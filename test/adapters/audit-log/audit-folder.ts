@@ -4,7 +4,7 @@ import { join } from 'node:path'
 import { onTestFinished } from 'vitest'
 import { openAuditLog } from '../../../src/adapters/audit-log/audit-log.ts'
 import type { OpenAuditLogOptions } from '../../../src/adapters/audit-log/audit-log.ts'
-import type { RecordDraft } from '../../../src/domain/audit-record.ts'
+import type { RecordDraft } from '../../../src/domain/audit/audit-record.ts'
 
 /** A data folder that is gone after the test. */
 export function dataFolder(): string {

@@ -10,7 +10,7 @@ import { LogWriter } from '../../../src/adapters/audit-log/log-writer.ts'
 import type { Durability, Entry } from '../../../src/adapters/audit-log/messages.ts'
 import { recoverLog } from '../../../src/adapters/audit-log/recover.ts'
 import { verifyLog } from '../../../src/adapters/audit-log/verify.ts'
-import { recordParts } from '../../../src/domain/audit-record.ts'
+import { recordParts } from '../../../src/domain/audit/audit-record.ts'
 import { dataFolder, decision, openLog, segmentsOf } from './audit-folder.ts'
 
 /** A real disk whose next calls can be made to fail as disks do. */

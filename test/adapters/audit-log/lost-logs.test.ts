@@ -4,8 +4,8 @@ import { describe, expect, it, onTestFinished, vi } from 'vitest'
 import { CheckpointSigner } from '../../../src/adapters/audit-log/checkpoint-signer.ts'
 import { claimLogFolder } from '../../../src/adapters/audit-log/log-folder.ts'
 import { verifyFolder } from '../../../src/adapters/audit-log/verify.ts'
-import { EMPTY_FRONTIER, appendLeaf, leafHash } from '../../../src/domain/merkle.ts'
-import type { Frontier } from '../../../src/domain/merkle.ts'
+import { EMPTY_FRONTIER, appendLeaf, leafHash } from '../../../src/domain/audit/merkle.ts'
+import type { Frontier } from '../../../src/domain/audit/merkle.ts'
 import { closedLog, dataFolder, decision, editLines, onlyLog, openLog, segmentsOf, settlement } from './audit-folder.ts'
 
 async function soundLog(count = 3) {

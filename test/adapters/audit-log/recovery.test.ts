@@ -4,7 +4,7 @@ import { describe, expect, it } from 'vitest'
 import { claimLogFolder } from '../../../src/adapters/audit-log/log-folder.ts'
 import { recoverLog } from '../../../src/adapters/audit-log/recover.ts'
 import { verifyLog } from '../../../src/adapters/audit-log/verify.ts'
-import type { AuditRecord } from '../../../src/domain/audit-record.ts'
+import type { AuditRecord } from '../../../src/domain/audit/audit-record.ts'
 import { closedLog, dataFolder, decision, editLines, onlyLog, openLog, segmentsOf, settlement } from './audit-folder.ts'
 
 async function recordsOf(log: { records(): AsyncIterable<AuditRecord> }): Promise<readonly AuditRecord[]> {

@@ -5,7 +5,7 @@ import { dirname, join, relative } from 'node:path'
 import { afterEach, expect } from 'vitest'
 import { loadPolicies, type LoadedPolicies } from '../../../src/adapters/files/policies.ts'
 import { BUILTIN_AUDIENCE, BUILTIN_CLAIM_MAP, BUILTIN_ISSUER_URL } from '../../../src/domain/claims.ts'
-import type { Policy } from '../../../src/domain/policy.ts'
+import type { Policy } from '../../../src/domain/policy/policy.ts'
 
 export const builtin = { issuer: BUILTIN_ISSUER_URL, audience: BUILTIN_AUDIENCE, map: BUILTIN_CLAIM_MAP }
 export const folders: string[] = []

@@ -3,7 +3,7 @@ import { join } from 'node:path'
 import { describe, expect, test } from 'vitest'
 import { loadPolicies } from '../../../src/adapters/files/policies.ts'
 import { loadPrices } from '../../../src/adapters/files/pricing.ts'
-import { canonicalJson } from '../../../src/domain/canonical-json.ts'
+import { canonicalJson } from '../../../src/domain/audit/canonical-json.ts'
 import { BUILTIN_ISSUER_URL } from '../../../src/domain/claims.ts'
 import {
   BASE,

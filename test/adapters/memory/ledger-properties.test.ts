@@ -6,8 +6,8 @@ import * as fc from 'fast-check'
 import { expect, test } from 'vitest'
 
 import { createMemoryLedger } from '../../../src/adapters/memory/ledger.ts'
-import type { Accumulator } from '../../../src/domain/accumulator.ts'
-import type { Hold } from '../../../src/domain/reservation.ts'
+import type { Accumulator } from '../../../src/domain/ledger/accumulator.ts'
+import type { Hold } from '../../../src/domain/ledger/reservation.ts'
 import { accumulator, lifetime, places } from '../../contract/ledger-fixtures.ts'
 
 const LIMIT = 20

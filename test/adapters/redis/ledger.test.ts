@@ -6,7 +6,7 @@ import { afterAll, beforeAll, beforeEach, describe, expect, test, vi } from 'vit
 
 import { createRedisLedger } from '../../../src/adapters/redis/ledger.ts'
 import { loadScripts } from '../../../src/adapters/redis/scripts.ts'
-import type { Accumulator } from '../../../src/domain/accumulator.ts'
+import type { Accumulator } from '../../../src/domain/ledger/accumulator.ts'
 import type { Ledger } from '../../../src/ports/ledger.ts'
 import { LEASE, asks, bucket, hold, hourly, lifetime, places, ring, take } from '../../contract/ledger-fixtures.ts'
 import { startRedis } from '../../support/redis-server.ts'

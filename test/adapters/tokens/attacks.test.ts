@@ -1,7 +1,7 @@
 /** Each attack and each fault of the verification table is one test: real keys, real signatures. */
 import { describe, expect, it } from 'vitest'
 import { createTokenVerifier } from '../../../src/adapters/tokens/verifier.ts'
-import type { IssuerRule } from '../../../src/domain/policy.ts'
+import type { IssuerRule } from '../../../src/domain/policy/policy.ts'
 import {
   AUDIENCE,
   base64url,

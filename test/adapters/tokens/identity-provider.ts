@@ -1,7 +1,7 @@
 /** An identity provider with real keys: signs whatever a test says, also what no honest issuer would. */
 import { createHmac, createPublicKey, generateKeyPairSync, sign } from 'node:crypto'
 import type { KeyObject } from 'node:crypto'
-import type { IssuerRule } from '../../../src/domain/policy.ts'
+import type { IssuerRule } from '../../../src/domain/policy/policy.ts'
 import type { Clock, TokenVerdict } from '../../../src/ports.ts'
 
 export const NOW_MS = 1_800_000_000_000

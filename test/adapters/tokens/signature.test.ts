@@ -2,7 +2,7 @@
 import { describe, expect, it } from 'vitest'
 import { parseKeySet } from '../../../src/adapters/tokens/key-set.ts'
 import { verifySignature } from '../../../src/adapters/tokens/signature.ts'
-import type { IssuerRule } from '../../../src/domain/policy.ts'
+import type { IssuerRule } from '../../../src/domain/policy/policy.ts'
 import { jwks, makeKey, NOW_MS, ruleOf, signToken } from './identity-provider.ts'
 
 const key = makeKey('ES256', 'k1')

@@ -1,8 +1,8 @@
 /**
  * What one decision touches: the kinds that real policies put together, over accumulators of one identity.
  */
-import type { Accumulator, AccumulatorShape, Charge } from '../../../src/domain/accumulator.ts'
-import { SHARDS } from '../../../src/domain/accumulator-check.ts'
+import type { Accumulator, AccumulatorShape, Charge } from '../../../src/domain/ledger/accumulator.ts'
+import { SHARDS } from '../../../src/domain/ledger/accumulator-check.ts'
 
 /** Accumulators of one decision. */
 export const SIZES = [1, 4, 8, 12] as const

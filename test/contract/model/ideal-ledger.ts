@@ -5,10 +5,15 @@
  */
 import { fail, ok } from 'node:assert/strict'
 
-import { accumulatorName } from '../../../src/domain/accumulator-name.ts'
-import type { Accumulator, AccumulatorState, Charge } from '../../../src/domain/accumulator.ts'
-import type { Hold, ReassertOutcome, ReservationRequest, ReserveOutcome } from '../../../src/domain/reservation.ts'
-import type { SettleOutcome } from '../../../src/domain/reservation.ts'
+import { accumulatorName } from '../../../src/domain/ledger/accumulator-name.ts'
+import type { Accumulator, AccumulatorState, Charge } from '../../../src/domain/ledger/accumulator.ts'
+import type {
+  Hold,
+  ReassertOutcome,
+  ReservationRequest,
+  ReserveOutcome,
+} from '../../../src/domain/ledger/reservation.ts'
+import type { SettleOutcome } from '../../../src/domain/ledger/reservation.ts'
 import { excess, isWindowKept, sumsOf } from './ideal-sums.ts'
 import type { Sums, Taken, Time } from './ideal-sums.ts'
 import { same } from './same.ts'

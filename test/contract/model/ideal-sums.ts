@@ -5,7 +5,7 @@
  * Budgets and places have one right answer. A ring may let go of what has left its window up to one sub-window late, and a
  * bucket need not refund, so theirs lies between two: `lo` is what the promise is about, and no ledger may say less.
  */
-import type { Accumulator, AccumulatorShape } from '../../../src/domain/accumulator.ts'
+import type { Accumulator, AccumulatorShape } from '../../../src/domain/ledger/accumulator.ts'
 
 /** One charge of one call, for ever. */
 export interface Taken {

@@ -5,9 +5,9 @@
 import { fail } from 'node:assert/strict'
 import { setTimeout as sleep } from 'node:timers/promises'
 
-import { accumulatorName } from '../../../src/domain/accumulator-name.ts'
-import type { Accumulator } from '../../../src/domain/accumulator.ts'
-import type { Hold, ReservationRequest, ReserveOutcome } from '../../../src/domain/reservation.ts'
+import { accumulatorName } from '../../../src/domain/ledger/accumulator-name.ts'
+import type { Accumulator } from '../../../src/domain/ledger/accumulator.ts'
+import type { Hold, ReservationRequest, ReserveOutcome } from '../../../src/domain/ledger/reservation.ts'
 import type { Ledger } from '../../../src/ports/ledger.ts'
 import type { VirtualLedger } from '../../support/ledgers.ts'
 import { IdealLedger } from './ideal-ledger.ts'

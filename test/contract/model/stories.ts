@@ -3,7 +3,7 @@
  */
 import * as fc from 'fast-check'
 
-import type { Accumulator } from '../../../src/domain/accumulator.ts'
+import type { Accumulator } from '../../../src/domain/ledger/accumulator.ts'
 import { HOUR, accumulator, bucket, hourly, lifetime, places, ring } from '../ledger-fixtures.ts'
 
 const MINUTE = 60_000
