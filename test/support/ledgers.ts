@@ -12,6 +12,7 @@ import { loadScripts, readPiece } from '../../src/adapters/redis/scripts.ts'
 import type { ReadPiece } from '../../src/adapters/redis/scripts.ts'
 import { slotOf } from '../../src/adapters/redis/connection/slot.ts'
 import type { Ledger } from '../../src/ports/ledger.ts'
+import { openStore } from './open-store.ts'
 import { primaryOf, startRedisCluster } from './redis-cluster.ts'
 import type { TestCluster } from './redis-cluster.ts'
 import { startRedis } from './redis-server.ts'
@@ -27,9 +28,10 @@ const clockKey = (shard: number) => `test:${tagOf(shard)}:clock`
 
 const CLOCK_LINE = "local time = redis.call('TIME')"
 
-/** The last key is of the shard that the script posts to, whatever kind it is. */
+/** The last key is of the shard that the script posts to, whatever kind it is; without keys it only looks at its epoch. */
 const VIRTUAL_CLOCK = `
-local ms = tonumber(redis.call('GET', 'test:' .. string.match(KEYS[#KEYS], '{[^}]+}') .. ':clock'))
+local of = KEYS[#KEYS] and string.match(KEYS[#KEYS], '{[^}]+}')
+local ms = of and tonumber(redis.call('GET', 'test:' .. of .. ':clock')) or 0
 local time = {math.floor(ms / 1000), ms % 1000 * 1000}
 `
 
@@ -78,6 +80,9 @@ export async function openMemory(
   }
 }
 
+/** Origin of the log of the gateway whose ledger it would be: every step is taken in an epoch. */
+const OWNER = 'tests/audit/log'
+
 /** Deletes what would have expired by the test's clock. */
 async function expireKeys(client: Redis, nowMs: number): Promise<void> {
   const keys = await client.keys('L:*')
@@ -105,7 +110,7 @@ function turnedLedger(
   { read = readPiece, create = createRedisLedger, stop }: Broken & { readonly stop: () => Promise<void> },
 ): VirtualLedger {
   const scripts = loadScripts(withVirtualClock(read))
-  const ledger = create({ ...place, commandTimeoutMs: 5_000, scripts })
+  const ledger = create({ ...place, commandTimeoutMs: 5_000, scripts, owner: OWNER })
   let nowMs = START_MS
   return {
     ledger,
@@ -118,6 +123,7 @@ function turnedLedger(
     async clear() {
       await Promise.all(servers.map(({ client }) => client.flushall()))
       await Promise.all(servers.map((server) => setClock(server, nowMs)))
+      await openStore(ledger.store)
     },
     async [Symbol.asyncDispose]() {
       await ledger[Symbol.asyncDispose]()

@@ -7,6 +7,7 @@ import { createRedisLedger } from '../../../src/adapters/redis/ledger.ts'
 import type { RedisPlace } from '../../../src/adapters/redis/connection/connect.ts'
 import type { Charge } from '../../../src/domain/ledger/accumulator.ts'
 import type { Ledger } from '../../../src/ports/ledger.ts'
+import { openStore } from '../../support/open-store.ts'
 import type { TestCluster } from '../../support/redis-cluster.ts'
 import type { Contestant, ContestantName } from './contestant.ts'
 import { actualsOf, chargesOf, SIZES } from './mixes.ts'
@@ -63,11 +64,7 @@ async function opened(place: RedisPlace): Promise<Ledger> {
   const ledger = createRedisLedger({ ...place, owner: OWNER, commandTimeoutMs: ANSWER_MS_MAX })
   const { store } = ledger
   if (store === undefined) throw new Error('the ledger has no store to open')
-  await store.wipe((await store.view()).seen)
-  const { epoch, servers } = await store.view()
-  const opening = await store.openEpoch(epoch)
-  store.know(epoch, 'lost')
-  if (opening.kind !== 'open' || !(await store.open(epoch, servers))) throw new Error('the store did not open')
+  await openStore(store)
   return ledger
 }
 
