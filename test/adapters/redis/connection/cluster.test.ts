@@ -10,6 +10,7 @@ import { slotOf } from '../../../../src/adapters/redis/connection/slot.ts'
 import type { Accumulator } from '../../../../src/domain/ledger/accumulator.ts'
 import type { Ledger } from '../../../../src/ports/ledger.ts'
 import { asks, bucket, hold, lifetime, places, take } from '../../../contract/ledger-fixtures.ts'
+import { openStore } from '../../../support/open-store.ts'
 import { primaryOf, startRedisCluster } from '../../../support/redis-cluster.ts'
 
 /** Generous: what is tested here is not the bound. */
@@ -147,7 +148,8 @@ test('after a failover the replica decides, with what it was told', async () => 
 
 test('a slot that moves takes its budgets along, and no decision is lost or made twice', async () => {
   await using cluster = await startRedisCluster()
-  await using ledger = createRedisLedger({ nodes: cluster.nodes, commandTimeoutMs })
+  await using ledger = createRedisLedger({ nodes: cluster.nodes, commandTimeoutMs, owner: 'cluster/test' })
+  await openStore(ledger.store)
   const [source, target] = cluster.clients
   const budget = lifetime(1_000, { shard: AT_0 })
   const slot = slotOf(tagOf(AT_0))
