@@ -32,7 +32,10 @@ export async function grow(
   }
   await Promise.all(Array.from({ length: FILLING }, fill))
   const after = (await contestant.bytes?.()) ?? 0
-  const measured = await manyAtOnce(contestant, { seconds, identities }, (identity) => decide(contestant, identity))
+  const measure = () => manyAtOnce(contestant, { seconds, identities }, (identity) => decide(contestant, identity))
+  // Once for nothing: the engine still tidies up after the filling.
+  await measure()
+  const measured = await measure()
   return {
     contestant: contestant.name,
     identities,
